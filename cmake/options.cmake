@@ -1,0 +1,21 @@
+# What every target of ours is compiled with. Linked as `squish_options`.
+add_library(squish_options INTERFACE)
+target_include_directories(squish_options INTERFACE ${PROJECT_SOURCE_DIR}/src ${PROJECT_BINARY_DIR}/generated)
+target_compile_options(squish_options INTERFACE -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion
+    -Wnon-virtual-dtor -Wold-style-cast -Woverloaded-virtual -fstack-protector-strong)
+if(SQUISH_WERROR)
+  target_compile_options(squish_options INTERFACE -Werror)
+endif()
+if(SQUISH_SANITIZE)
+  target_compile_options(squish_options INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+  target_link_options(squish_options INTERFACE -fsanitize=address,undefined)
+endif()
+target_compile_definitions(squish_options INTERFACE _GNU_SOURCE)
+configure_file(${PROJECT_SOURCE_DIR}/cmake/version.h.in ${PROJECT_BINARY_DIR}/generated/version.h)
+
+# squish_module(NAME SOURCES… [DEPENDS …]): one folder of src/ as one static library, `squish_NAME`.
+function(squish_module name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
+  add_library(squish_${name} STATIC ${ARG_SOURCES})
+  target_link_libraries(squish_${name} PUBLIC squish_options ${ARG_DEPENDS})
+endfunction()

@@ -1,0 +1,190 @@
+// The squishfile as plain data: what the user asked for, checked but not yet decided upon.
+//
+// Two spellings lead here: TOML (read by the command line, with positions) and JSON (the body of an API
+// request). Both are checked by the same rules, so a Squishfile that exists is valid in itself; whether its
+// paths exist and its ports are free is asked later, by plan/.
+#pragma once
+
+#include "base/result.h"
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace squish {
+
+// Where a key stands in its file; line 0 where there is no file (JSON, defaults).
+struct Position {
+    std::uint32_t line = 0;
+    std::uint32_t column = 0;
+};
+
+struct LayerSpec {
+    enum class Source { version, path, url };
+    std::string name;
+    Source source = Source::path;
+    std::string version;               // Source::version: the requirement as written, e.g. "~3.11"
+    std::string path;                  // Source::path: as written until resolve_paths(), then absolute
+    std::string url;                   // Source::url
+    std::string sha256;                // expected digest, lower-case hex; empty where none was given
+    std::optional<std::string> target; // absolute, normalised; where it is mounted
+    bool read_write = false;
+    bool rootfs = false;
+    Position at;
+    bool operator==(const LayerSpec&) const = default;
+};
+
+// user = "UID[:GID]", numeric, inside the container. GID is UID's value where it is not given.
+struct UserSpec {
+    std::uint32_t uid = 0;
+    std::uint32_t gid = 0;
+    bool operator==(const UserSpec&) const = default;
+};
+
+struct RunSpec {
+    std::string command; // absolute, or a name looked up in PATH inside the container
+    std::vector<std::string> args;
+    std::optional<std::string> workdir;
+    std::optional<UserSpec> user;
+    Position at;
+    bool operator==(const RunSpec&) const = default;
+};
+
+enum class Protocol { tcp, udp };
+
+// One published port. Single ports until ranges land with their issue.
+struct PortSpec {
+    std::uint16_t container = 0;
+    std::uint16_t host = 0;
+    Protocol protocol = Protocol::tcp;
+    std::string address = "127.0.0.1"; // a literal IPv4 or IPv6 address
+    Position at;
+    bool operator==(const PortSpec&) const = default;
+};
+
+enum class NetworkMode { bridge, none, host };
+
+struct NetworkSpec {
+    NetworkMode mode = NetworkMode::bridge;
+    std::vector<std::string> networks;
+    std::vector<std::string> aliases;
+    Position at;
+    bool operator==(const NetworkSpec&) const = default;
+};
+
+struct IoLimits {
+    std::optional<std::uint64_t> read_bps, write_bps, read_iops, write_iops; // bytes or operations per second
+    bool operator==(const IoLimits&) const = default;
+};
+
+struct ResourceSpec {
+    std::optional<std::uint64_t> memory, swap; // bytes
+    std::optional<double> cpus;
+    std::optional<std::string> cpuset;
+    std::optional<std::uint64_t> pids;
+    IoLimits io;
+    Position at;
+    bool operator==(const ResourceSpec&) const = default;
+    [[nodiscard]] bool any() const;
+};
+
+struct SecuritySpec {
+    std::string seccomp = "default"; // "default", "unconfined", or a path (absolute after resolve_paths())
+    std::vector<std::string> capabilities;
+    Position at;
+    bool operator==(const SecuritySpec&) const = default;
+};
+
+struct ProcfsSpec {
+    enum class Mode { virtual_, host };
+    Mode mode = Mode::virtual_;
+    std::optional<std::uint64_t> memory; // bytes
+    std::optional<double> cpus;
+    Position at;
+    bool operator==(const ProcfsSpec&) const = default;
+};
+
+enum class RestartPolicy { no, on_failure, always };
+
+struct HealthSpec {
+    std::vector<std::string> command;
+    std::chrono::milliseconds interval{30'000};
+    Position at;
+    bool operator==(const HealthSpec&) const = default;
+};
+
+struct Squishfile {
+    std::optional<std::string> name;
+    std::vector<LayerSpec> layers; // in the order of the file
+    std::optional<RunSpec> run;
+    std::vector<std::pair<std::string, std::string>> env; // in the order of the file, keys unique
+    std::vector<PortSpec> ports;
+    NetworkSpec network;
+    ResourceSpec resources;
+    SecuritySpec security;
+    ProcfsSpec procfs;
+    RestartPolicy restart = RestartPolicy::no;
+    std::optional<HealthSpec> health;
+    std::vector<std::string> tables; // the top-level tables that were given, for "not supported yet"
+    Position name_at, restart_at;
+    bool operator==(const Squishfile&) const = default;
+};
+
+// One thing that is wrong with a squishfile, and where.
+struct Diagnostic {
+    Position at;
+    std::string message; // "unknown key 'comand' in [run]; did you mean 'command'?"
+};
+
+// Either a squishfile or every reason why it is none (never empty).
+using ParseOutcome = std::expected<Squishfile, std::vector<Diagnostic>>;
+
+// Limits on what a file may make us hold; documented in squishfile.toml(5).
+inline constexpr std::size_t kMaxSquishfileBytes = 1 << 20;
+inline constexpr std::size_t kMaxLayers = 128;
+inline constexpr std::size_t kMaxPorts = 1024;
+inline constexpr std::size_t kMaxEnv = 4096;
+inline constexpr std::size_t kMaxArgs = 4096;
+inline constexpr std::size_t kMaxStringBytes = 128 * 1024; // one argument or variable (MAX_ARG_STRLEN, execve(2))
+
+// Reads TOML 1.0. Collects as many errors as it can name; unknown keys are errors.
+[[nodiscard]] ParseOutcome parse_toml(std::string_view text);
+
+// Reads the JSON spelling of the same tables: {"name": …, "layers": {…}, "run": {…}, "env": {…}, "ports": […], …}.
+// Positions are empty; messages name the key path ("ports[2].host") instead.
+[[nodiscard]] ParseOutcome parse_json(std::string_view text);
+
+// The JSON spelling; parse_json(to_json(f)) equals f but for positions.
+[[nodiscard]] std::string to_json(const Squishfile& file);
+
+// "web.toml:12:3: unknown key …", one line each.
+[[nodiscard]] std::string render(std::string_view file_name, const std::vector<Diagnostic>& diagnostics);
+
+// Makes every path of the file absolute: relative to `folder`, or, where that does not exist there but does in
+// `working_folder`, to that (older squishfiles rely on it). Does not require that the path exists. Where a path
+// layer has no target, sets it: /app/<path without leading ./ and ../> for every layer but those with rootfs = true
+// (for the layer `app`: /app/<file name>).
+void resolve_paths(Squishfile& file, const std::string& folder, const std::string& working_folder);
+
+// "8080:80", "127.0.0.1:8080:80/udp", "[::1]:8080:80": the --publish and `port add` form ([ADDR:]HOST:CONTAINER[/PROTO]).
+[[nodiscard]] Result<PortSpec> parse_port(std::string_view text);
+// The same, written canonically: "127.0.0.1:8080:80/tcp".
+[[nodiscard]] std::string to_string(const PortSpec& port);
+
+// "256M", "1.5G", "0", "4096": bytes; K, M, G, T are powers of 1024, with an optional trailing "B" or "iB".
+[[nodiscard]] Result<std::uint64_t> parse_size(std::string_view text);
+// "500ms", "5s", "2m", "1h"; at least 1 ms, at most 24 h.
+[[nodiscard]] Result<std::chrono::milliseconds> parse_duration(std::string_view text);
+// A container, alias or network name: [a-z0-9][a-z0-9_.-]{0,62}, in lower or upper case.
+[[nodiscard]] bool is_valid_name(std::string_view name);
+// NAME of an environment variable: not empty, no '=' and no NUL.
+[[nodiscard]] bool is_valid_env_name(std::string_view name);
+
+// A generated name such as "quiet-otter-4821".
+[[nodiscard]] std::string generate_name();
+
+} // namespace squish
