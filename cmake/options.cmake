@@ -16,6 +16,9 @@ configure_file(${PROJECT_SOURCE_DIR}/cmake/version.h.in ${PROJECT_BINARY_DIR}/ge
 # squish_module(NAME SOURCES… [DEPENDS …]): one folder of src/ as one static library, `squish_NAME`.
 function(squish_module name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
+  if(NOT ARG_SOURCES)
+    return()
+  endif()
   add_library(squish_${name} STATIC ${ARG_SOURCES})
   target_link_libraries(squish_${name} PUBLIC squish_options ${ARG_DEPENDS})
 endfunction()
