@@ -1,6 +1,6 @@
 #include "wire/json_channel.h"
 
-#include "sys/socket.h"
+#include "os/socket.h"
 
 #include <array>
 
@@ -10,11 +10,11 @@ Result<void> send_json(int socket, const Json& body, std::span<const int> fds) {
     const auto bytes = body.dump(-1, ' ', false, Json::error_handler_t::replace);
     if (bytes.size() > kMaxMessageBytes)
         return fail(ErrorKind::invalid, "message is longer than 128 KiB");
-    return sys::send_message(socket, bytes, fds);
+    return os::send_message(socket, bytes, fds);
 }
 
 Result<JsonMessage> receive_json(int socket) {
-    auto message = TRY(sys::receive_message(socket, kMaxMessageBytes));
+    auto message = TRY(os::receive_message(socket, kMaxMessageBytes));
     JsonMessage out;
     out.fds = std::move(message.fds);
     out.peer_closed = message.peer_closed;

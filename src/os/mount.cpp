@@ -1,4 +1,4 @@
-#include "sys/mount.h"
+#include "os/mount.h"
 
 #include "base/text.h"
 
@@ -7,7 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-namespace squish::sys {
+namespace squish::os {
 
 Result<MountFd> clone_mount(int dir, const std::string& path, bool recursive) {
     const unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (path.empty() ? AT_EMPTY_PATH : 0U) |
@@ -75,4 +75,4 @@ Result<MountFd> new_filesystem(const char* type, const std::vector<std::pair<std
     return MountFd(static_cast<int>(mount));
 }
 
-} // namespace squish::sys
+} // namespace squish::os

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <sys/stat.h>
 
-namespace squish::sys {
+namespace squish::os {
 
 // open(2), always O_CLOEXEC. The error names the path.
 [[nodiscard]] Result<UniqueFd> open_file(const std::string& path, int flags, mode_t mode = 0);
@@ -41,4 +41,4 @@ namespace squish::sys {
 // "/proc/self/fd/N"
 [[nodiscard]] std::string fd_path(int fd);
 
-} // namespace squish::sys
+} // namespace squish::os

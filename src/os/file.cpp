@@ -1,4 +1,4 @@
-#include "sys/file.h"
+#include "os/file.h"
 
 #include "base/text.h"
 
@@ -17,7 +17,7 @@
 #define MFD_NOEXEC_SEAL 0x0008U // Linux 6.3
 #endif
 
-namespace squish::sys {
+namespace squish::os {
 
 Result<UniqueFd> open_file(const std::string& path, int flags, mode_t mode) {
     return open_at(AT_FDCWD, path, flags, mode);
@@ -170,4 +170,4 @@ std::string fd_path(int fd) {
     return "/proc/self/fd/" + std::to_string(fd);
 }
 
-} // namespace squish::sys
+} // namespace squish::os

@@ -1,8 +1,8 @@
-#include "sys/process.h"
+#include "os/process.h"
 
 #include "base/text.h"
-#include "sys/file.h"
-#include "sys/socket.h"
+#include "os/file.h"
+#include "os/socket.h"
 
 #include <cerrno>
 #include <csignal>
@@ -21,7 +21,7 @@
 #define P_PIDFD 3
 #endif
 
-namespace squish::sys {
+namespace squish::os {
 
 Result<Child> clone_process(std::uint64_t flags, int cgroup) {
     int pidfd = -1;
@@ -236,4 +236,4 @@ Result<Child> spawn_detached(const Spawn& spawn) {
     return child;
 }
 
-} // namespace squish::sys
+} // namespace squish::os

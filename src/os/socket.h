@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-namespace squish::sys {
+namespace squish::os {
 
 inline constexpr std::size_t kMaxFdsPerMessage = 253; // SCM_MAX_FD, unix(7)
 
@@ -46,4 +46,4 @@ struct PeerCredentials {
 // SO_PEERCRED: who connected, as the kernel recorded it.
 [[nodiscard]] Result<PeerCredentials> peer_credentials(int socket);
 
-} // namespace squish::sys
+} // namespace squish::os

@@ -1,4 +1,4 @@
-#include "sys/socket.h"
+#include "os/socket.h"
 
 #include "base/text.h"
 
@@ -9,7 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-namespace squish::sys {
+namespace squish::os {
 
 namespace {
 
@@ -135,4 +135,4 @@ Result<PeerCredentials> peer_credentials(int socket) {
     return PeerCredentials{credentials.pid, credentials.uid, credentials.gid};
 }
 
-} // namespace squish::sys
+} // namespace squish::os

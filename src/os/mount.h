@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-namespace squish::sys {
+namespace squish::os {
 
 // A private copy of what is mounted at `path` (relative to `dir`), attached nowhere.
 [[nodiscard]] Result<MountFd> clone_mount(int dir, const std::string& path, bool recursive);
@@ -22,4 +22,4 @@ namespace squish::sys {
 [[nodiscard]] Result<MountFd> new_filesystem(const char* type, const std::vector<std::pair<std::string, std::string>>& options,
                                              std::uint64_t attributes);
 
-} // namespace squish::sys
+} // namespace squish::os

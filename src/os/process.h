@@ -11,7 +11,7 @@
 #include <sys/types.h>
 #include <vector>
 
-namespace squish::sys {
+namespace squish::os {
 
 struct Child {
     pid_t pid = 0; // 0 in the child itself
@@ -62,4 +62,4 @@ struct Spawn {
 // The same as a child of ours; the caller reaps.
 [[nodiscard]] Result<Child> spawn_child(const Spawn& spawn);
 
-} // namespace squish::sys
+} // namespace squish::os
