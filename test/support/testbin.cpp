@@ -1,0 +1,298 @@
+// testbin: what the end-to-end tests run inside containers. One static program, one subcommand per question.
+//
+//   true | exit N | raise SIGNAL | sleep SECONDS | ignore-term SECONDS
+//   pid | ppid | ids | args … | env [NAME] | fds | isatty
+//   cat FILE… | write FILE TEXT | stdin | flood BYTES | lines N [SECONDS BETWEEN]
+//   http PORT [TEXT]             GET / answers TEXT (or "squish"), GET /bytes/N answers N bytes
+//   connect HOST PORT            0 if a TCP connection can be made (numeric address)
+//   orphans N                    leaves N children behind to be reaped by init, then ends
+//   memory BYTES                 touches that much memory
+//   burn SECONDS                 uses a CPU
+#include <algorithm>
+#include <arpa/inet.h>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <dirent.h>
+#include <fcntl.h>
+#include <map>
+#include <memory>
+#include <netinet/in.h>
+#include <string>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include <vector>
+
+extern char** environ;
+
+namespace {
+
+using Args = std::vector<std::string>;
+
+int complain(const std::string& what) {
+    std::fprintf(stderr, "testbin: %s: %s\n", what.c_str(), std::strerror(errno));
+    return 1;
+}
+
+bool write_all(int fd, const char* data, std::size_t size) {
+    while (size > 0) {
+        ssize_t written = write(fd, data, size);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            return false;
+        data += written;
+        size -= static_cast<std::size_t>(written);
+    }
+    return true;
+}
+
+int copy_out(int from) {
+    std::vector<char> buffer(64 * 1024);
+    for (;;) {
+        ssize_t got = read(from, buffer.data(), buffer.size());
+        if (got < 0)
+            return complain("read");
+        if (got == 0)
+            return 0;
+        if (!write_all(STDOUT_FILENO, buffer.data(), static_cast<std::size_t>(got)))
+            return complain("write");
+    }
+}
+
+void pause_for(double seconds) {
+    timespec left{static_cast<time_t>(seconds),
+                  static_cast<long>((seconds - static_cast<double>(static_cast<time_t>(seconds))) * 1e9)};
+    while (nanosleep(&left, &left) != 0 && errno == EINTR) {
+    }
+}
+
+int cmd_raise(const Args& args) {
+    std::signal(std::stoi(args.at(0)), SIG_DFL);
+    raise(std::stoi(args.at(0)));
+    return 99; // the signal did not end us
+}
+
+int cmd_ignore_term(const Args& args) {
+    std::signal(SIGTERM, SIG_IGN);
+    std::puts("ready");
+    pause_for(std::stod(args.at(0)));
+    return 0;
+}
+
+int cmd_ids(const Args&) {
+    std::printf("%u:%u\n", getuid(), getgid());
+    return 0;
+}
+
+int cmd_args(const Args& args) {
+    for (const auto& arg : args)
+        std::printf("[%s]\n", arg.c_str());
+    return 0;
+}
+
+int cmd_env(const Args& args) {
+    if (args.empty()) {
+        for (char** variable = environ; *variable; ++variable)
+            std::puts(*variable);
+        return 0;
+    }
+    const char* value = std::getenv(args[0].c_str());
+    if (value)
+        std::puts(value);
+    return value ? 0 : 1;
+}
+
+// The open descriptors, "N TARGET" each, without the one used to look.
+int cmd_fds(const Args&) {
+    std::unique_ptr<DIR, int (*)(DIR*)> dir(opendir("/proc/self/fd"), closedir);
+    if (!dir)
+        return complain("/proc/self/fd");
+    while (dirent* entry = readdir(dir.get())) {
+        if (entry->d_name[0] == '.' || std::atoi(entry->d_name) == dirfd(dir.get()))
+            continue;
+        char target[256] = "?";
+        ssize_t length = readlinkat(dirfd(dir.get()), entry->d_name, target, sizeof target - 1);
+        std::printf("%s %.*s\n", entry->d_name, static_cast<int>(std::max<ssize_t>(length, 0)), target);
+    }
+    return 0;
+}
+
+int cmd_cat(const Args& args) {
+    for (const auto& path : args) {
+        int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+            return complain(path);
+        int status = copy_out(fd);
+        close(fd);
+        if (status != 0)
+            return status;
+    }
+    return 0;
+}
+
+int cmd_write(const Args& args) {
+    int fd = open(args.at(0).c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return complain(args[0]);
+    bool good = write_all(fd, args.at(1).data(), args.at(1).size());
+    return close(fd) == 0 && good ? 0 : complain(args[0]);
+}
+
+bool send_bytes(int fd, unsigned long long count) {
+    std::vector<char> chunk(64 * 1024);
+    for (std::size_t i = 0; i < chunk.size(); ++i)
+        chunk[i] = static_cast<char>('a' + i % 26); // position-dependent where the count is looked at modulo 64 KiB
+    while (count > 0) {
+        auto part = static_cast<std::size_t>(std::min<unsigned long long>(count, chunk.size()));
+        if (!write_all(fd, chunk.data(), part))
+            return false;
+        count -= part;
+    }
+    return true;
+}
+
+void answer(int client, const std::string& text) {
+    std::string request;
+    char chunk[2048];
+    while (request.find("\r\n\r\n") == std::string::npos && request.size() < 16384) {
+        ssize_t got = recv(client, chunk, sizeof chunk, 0);
+        if (got <= 0)
+            return;
+        request.append(chunk, static_cast<std::size_t>(got));
+    }
+    unsigned long long count = 0;
+    bool bytes = std::sscanf(request.c_str(), "GET /bytes/%llu", &count) == 1;
+    std::string head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\nContent-Length: " +
+                       std::to_string(bytes ? count : text.size()) + "\r\n\r\n";
+    if (!write_all(client, head.data(), head.size()))
+        return;
+    if (bytes)
+        send_bytes(client, count);
+    else
+        write_all(client, text.data(), text.size());
+    shutdown(client, SHUT_WR);
+}
+
+// A process per connection, so that a slow download does not hold up the others.
+int cmd_http(const Args& args) {
+    std::signal(SIGPIPE, SIG_IGN);
+    std::signal(SIGCHLD, SIG_IGN);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    sockaddr_in any{};
+    any.sin_family = AF_INET;
+    any.sin_port = htons(static_cast<std::uint16_t>(std::stoi(args.at(0))));
+    if (bind(fd, reinterpret_cast<sockaddr*>(&any), sizeof any) != 0 || listen(fd, 128) != 0)
+        return complain("listen");
+    std::puts("ready");
+    for (;;) {
+        int client = accept4(fd, nullptr, nullptr, SOCK_CLOEXEC);
+        if (client < 0)
+            continue;
+        if (fork() == 0) {
+            answer(client, args.size() > 1 ? args[1] : "squish");
+            _exit(0);
+        }
+        close(client);
+    }
+}
+
+int cmd_connect(const Args& args) {
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(static_cast<std::uint16_t>(std::stoi(args.at(1))));
+    if (inet_pton(AF_INET, args.at(0).c_str(), &to.sin_addr) != 1)
+        return 2;
+    timeval limit{.tv_sec = 5, .tv_usec = 0};
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    return connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0 ? 0 : complain("connect");
+}
+
+int cmd_orphans(const Args& args) {
+    for (int i = std::stoi(args.at(0)); i > 0; --i) {
+        pid_t middle = fork();
+        if (middle == 0) {
+            if (fork() == 0)
+                pause_for(0.05);
+            _exit(0);
+        }
+        waitpid(middle, nullptr, 0);
+    }
+    return 0;
+}
+
+int cmd_lines(const Args& args) {
+    for (int i = 1; i <= std::stoi(args.at(0)); ++i) {
+        std::printf("line %d\n", i);
+        if (args.size() > 1)
+            pause_for(std::stod(args[1]));
+    }
+    return 0;
+}
+
+int cmd_memory(const Args& args) {
+    std::size_t size = std::stoull(args.at(0));
+    auto* block = static_cast<volatile char*>(std::malloc(size));
+    if (!block)
+        return complain("malloc");
+    for (std::size_t i = 0; i < size; i += 4096)
+        block[i] = 1;
+    std::puts("touched");
+    return 0;
+}
+
+int cmd_burn(const Args& args) {
+    auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(std::stod(args.at(0)));
+    while (std::chrono::steady_clock::now() < end) {
+    }
+    return 0;
+}
+
+const std::map<std::string, int (*)(const Args&)> kCommands = {
+    {"true", [](const Args&) { return 0; }},
+    {"exit", [](const Args& args) { return std::stoi(args.at(0)); }},
+    {"raise", cmd_raise},
+    {"sleep", [](const Args& args) { return pause_for(std::stod(args.at(0))), 0; }},
+    {"ignore-term", cmd_ignore_term},
+    {"pid", [](const Args&) { return std::printf("%d\n", getpid()) < 0 ? 1 : 0; }},
+    {"ppid", [](const Args&) { return std::printf("%d\n", getppid()) < 0 ? 1 : 0; }},
+    {"ids", cmd_ids},
+    {"args", cmd_args},
+    {"env", cmd_env},
+    {"fds", cmd_fds},
+    {"isatty", [](const Args&) { return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) ? 0 : 1; }},
+    {"cat", cmd_cat},
+    {"write", cmd_write},
+    {"stdin", [](const Args&) { return copy_out(STDIN_FILENO); }},
+    {"flood", [](const Args& args) { return send_bytes(STDOUT_FILENO, std::stoull(args.at(0))) ? 0 : 1; }},
+    {"lines", cmd_lines},
+    {"http", cmd_http},
+    {"connect", cmd_connect},
+    {"orphans", cmd_orphans},
+    {"memory", cmd_memory},
+    {"burn", cmd_burn},
+};
+
+} // namespace
+
+int main(int argc, char** argv) {
+    std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
+    auto command = argc > 1 ? kCommands.find(argv[1]) : kCommands.end();
+    if (command == kCommands.end()) {
+        std::fputs("usage: testbin COMMAND [ARGS]; see the top of test/support/testbin.cpp\n", stderr);
+        return 2;
+    }
+    try {
+        return command->second(Args(argv + 2, argv + argc));
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "testbin: bad arguments: %s\n", error.what());
+        return 2;
+    }
+}
