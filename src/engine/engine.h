@@ -1,0 +1,136 @@
+// The engine: everything squish does with containers, as a library on an asio event loop. squishd is one
+// front end of it; others (an OCI command line) can drive it without the daemon.
+//
+// Ownership: an Engine owns its connections to keeper, stager and forwarder and the in-memory state of all
+// containers of this user; the containers themselves belong to the keeper and live on when the Engine goes.
+// Threads: one; every call is made from the event loop's thread. Calls of different coroutines may interleave.
+#pragma once
+
+#include "base/paths.h"
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "squishfile/squishfile.h"
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <sys/types.h>
+#include <vector>
+
+namespace squish {
+
+template <class T>
+using Task = boost::asio::awaitable<Result<T>>;
+
+// Squishd's configuration (squishd.toml); defaults hold where the file is absent.
+struct EngineConfig {
+    std::uint64_t log_limit = 16 << 20; // bytes kept per stream and container
+    std::uint32_t spare_cells = 2;      // containers built ahead
+    std::uint32_t uplink_mtu = 65520;
+};
+
+// The descriptors of an attached caller; those that are absent are /dev/null (stdin) or log files (stdout, stderr).
+// With `console`, the payload gets a terminal of its own, whose master side is sent over that unix socket
+// (one message of one byte with one fd); the other three are then unused.
+struct AttachedIo {
+    UniqueFd in, out, err;
+    UniqueFd console;
+    std::uint16_t rows = 24, columns = 80; // of the terminal
+};
+
+struct CreateRequest {
+    Squishfile file;         // paths resolved (resolve_paths)
+    bool remove_on_exit = false;
+    AttachedIo io;
+};
+
+enum class ContainerState { created, running, exited };
+
+// How a container (or an exec) ended.
+struct ExitInfo {
+    int code = 0;          // the payload's own, 128 + signal, or 125
+    int signal = 0;        // the signal that ended it, 0 where none did
+    std::string reason;    // "exited", "signaled", "killed", "keeper-lost"
+};
+
+struct MountInfo {
+    std::string source, target, layer;
+    bool read_only = true;
+};
+
+struct ContainerInfo {
+    std::string id, name;
+    ContainerState state = ContainerState::created;
+    pid_t pid = 0;                        // host pid of the container's PID 1; 0 where it does not run
+    std::int64_t created_at = 0, started_at = 0, exited_at = 0; // microseconds since the epoch; 0: not yet
+    std::optional<ExitInfo> exit;
+    std::string command;                  // for lists: the command and its arguments
+    std::vector<PortSpec> ports;
+    std::string address;                  // "10.89.0.2", empty without a network
+    std::string network_mode;             // "bridge", "none", "host"
+    std::vector<MountInfo> mounts;
+    bool attached = false;                // stdout and stderr went to the caller; there are no logs
+    std::string stdout_log, stderr_log;   // paths; empty where attached
+    bool terminal = false;
+    bool remove_on_exit = false;
+    Squishfile file;
+    std::vector<std::pair<std::string, std::string>> timings; // step → microseconds, of the start
+};
+
+struct ExecRequest {
+    std::vector<std::string> command; // not empty
+    std::vector<std::pair<std::string, std::string>> env; // on top of the container's own
+    std::optional<std::string> workdir;
+    std::optional<UserSpec> user;
+    AttachedIo io;
+};
+
+class Engine {
+public:
+    // Connects to what is there (or starts it on first use), reads the state folder, cleans up what is stale.
+    [[nodiscard]] static Task<std::unique_ptr<Engine>> open(boost::asio::io_context& loop, Paths paths, EngineConfig config);
+    ~Engine();
+
+    // Starts a container and returns its id once the payload has been executed. On error nothing is left.
+    [[nodiscard]] Task<std::string> create(CreateRequest request);
+
+    // An id, a name, or an unambiguous prefix of either → id. Errors: not_found; conflict, listing the matches.
+    [[nodiscard]] Result<std::string> find(std::string_view reference) const;
+    [[nodiscard]] std::vector<ContainerInfo> list(bool with_exited) const; // oldest first
+    [[nodiscard]] Result<ContainerInfo> inspect(const std::string& id) const;
+
+    // The end of a container; returns at once where it has ended. Works for one that is removed on exit.
+    [[nodiscard]] Task<ExitInfo> wait(const std::string& id);
+    // SIGTERM, then SIGKILL after `timeout`; returns when it has ended. A container that has ended is no error.
+    [[nodiscard]] Task<void> stop(const std::string& id, std::chrono::milliseconds timeout);
+    [[nodiscard]] Task<void> kill(const std::string& id, int signal_number);
+    // Removes the record and the logs of one that has ended; `force` kills first.
+    [[nodiscard]] Task<void> remove(const std::string& id, bool force);
+
+    // Runs a further process inside; returns a handle for wait_exec once it has been executed.
+    [[nodiscard]] Task<std::string> exec(const std::string& id, ExecRequest request);
+    [[nodiscard]] Task<ExitInfo> wait_exec(const std::string& exec_id);
+    [[nodiscard]] Task<void> kill_exec(const std::string& exec_id, int signal_number);
+
+    // Kills nothing; with `everything` stops all containers and the helpers first (`daemon stop` does so only when
+    // no container runs, or when told).
+    [[nodiscard]] Task<void> shut_down(bool stop_containers);
+    [[nodiscard]] std::size_t running_count() const;
+
+    // Facts for `squish version` and doctor: keeper pid, helpers, uplink, id ranges, as JSON text.
+    [[nodiscard]] std::string describe() const;
+
+private:
+    class Impl;
+    explicit Engine(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+[[nodiscard]] const char* to_string(ContainerState state);
+
+} // namespace squish
