@@ -24,7 +24,7 @@ fail() {
 mkdir -p "$(dirname "$1")"
 out=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
 root=$out.new.$$
-trap 'chmod -R u+w "$root" 2>/dev/null; rm -rf "$root"' EXIT
+trap 'rm -rf "$root"' EXIT
 
 case $(uname -m) in
     x86_64) musl_arch=x86_64 ;;
@@ -156,7 +156,6 @@ version=$FORMAT-$(digest)
 if [ -e "$out" ]; then
     mv "$out" "$out.old.$$"
     mv "$root" "$out"
-    chmod -R u+w "$out.old.$$"
     rm -rf "$out.old.$$"
 else
     mv "$root" "$out"
