@@ -33,3 +33,11 @@ foreach(shell_and_place bash:bash-completion/completions zsh:zsh/site-functions 
   file(GLOB files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/completions/${shell}/*)
   install(FILES ${files} DESTINATION share/${place})
 endforeach()
+
+# All that is installed, and no tests or benchmarks.
+add_custom_target(product DEPENDS base-rootfs)
+foreach(part squish squishd squish-keeper squish-stager squish-forward squish-init examples)
+  if(TARGET ${part})
+    add_dependencies(product ${part})
+  endif()
+endforeach()
