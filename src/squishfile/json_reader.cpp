@@ -16,9 +16,16 @@ namespace {
 class Builder final : public nlohmann::json_sax<nlohmann::json> {
 public:
     bool null() override { return add({}); }
-    bool boolean(bool value) override { return add({.kind = Value::Kind::boolean, .boolean = value}); }
+    bool boolean(bool value) override {
+        auto out = of(Value::Kind::boolean);
+        out.boolean = value;
+        return add(std::move(out));
+    }
     bool number_integer(std::int64_t value) override {
-        return add({.kind = Value::Kind::integer, .integer = value, .number = static_cast<double>(value)});
+        auto out = of(Value::Kind::integer);
+        out.integer = value;
+        out.number = static_cast<double>(value);
+        return add(std::move(out));
     }
     bool number_unsigned(std::uint64_t value) override {
         if (value <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
@@ -26,9 +33,15 @@ public:
         return number_float(static_cast<double>(value), {});
     }
     bool number_float(double value, const std::string& /*spelling*/) override {
-        return add({.kind = Value::Kind::number, .number = value});
+        auto out = of(Value::Kind::number);
+        out.number = value;
+        return add(std::move(out));
     }
-    bool string(std::string& value) override { return add({.kind = Value::Kind::string, .text = std::move(value)}); }
+    bool string(std::string& value) override {
+        auto out = of(Value::Kind::string);
+        out.text = std::move(value);
+        return add(std::move(out));
+    }
     bool binary(nlohmann::json::binary_t& /*value*/) override { return false; } // never comes from text
 
     bool start_object(std::size_t /*elements*/) override { return open(Value::Kind::table); }
@@ -55,6 +68,12 @@ private:
         std::string key; // under which it stands in the one around it
     };
 
+    static Value of(Value::Kind kind) {
+        Value out;
+        out.kind = kind;
+        return out;
+    }
+
     bool stop(std::string why) {
         problem = std::move(why);
         return false;
@@ -63,9 +82,7 @@ private:
     bool open(Value::Kind kind) {
         if (open_.size() == kMaxDepth)
             return stop("nested too deeply: at most " + std::to_string(kMaxDepth) + " levels are read");
-        Value value;
-        value.kind = kind;
-        open_.push_back({std::move(value), std::move(key_)});
+        open_.push_back({of(kind), std::move(key_)});
         return true;
     }
 

@@ -187,7 +187,7 @@ Table Node::table(std::initializer_list<std::string_view> known) const {
 
 Table::Table(const Node& node, std::span<const std::string_view> known) : node_(node) {
     for (const auto& member : node_.value_->members) {
-        if (std::ranges::contains(known, std::string_view(member.key)))
+        if (std::ranges::find(known, member.key) != known.end())
             continue;
         auto message = "unknown key " + quoted(member.key);
         if (!node_.path().empty())
@@ -212,8 +212,8 @@ std::optional<Node> Table::get(std::string_view key) const {
 std::optional<Node> Table::need(std::string_view key, std::string_view why) const {
     auto found = get(key);
     if (!found && node_.kind() == Value::Kind::table)
-        node_.report().add(node_.at(), "missing key '" + std::string(key) + "' in " + table_name(node_) + ": " +
-                                           std::string(why));
+        node_.report().add(node_.at(),
+                           "missing key '" + std::string(key) + "' in " + table_name(node_) + ": " + std::string(why));
     return found;
 }
 

@@ -129,7 +129,7 @@ struct Squishfile {
     ProcfsSpec procfs;
     RestartPolicy restart = RestartPolicy::no;
     std::optional<HealthSpec> health;
-    std::vector<std::string> tables; // the top-level tables that were given, for "not supported yet"
+    std::vector<std::string> tables; // the top-level tables that were given, in order, for "not supported yet"
     Position name_at, restart_at;
     bool operator==(const Squishfile&) const = default;
 };
@@ -149,16 +149,19 @@ inline constexpr std::size_t kMaxLayers = 128;
 inline constexpr std::size_t kMaxPorts = 1024;
 inline constexpr std::size_t kMaxEnv = 4096;
 inline constexpr std::size_t kMaxArgs = 4096;
+inline constexpr std::size_t kMaxNames = 64;               // networks or aliases of one container
+inline constexpr std::size_t kMaxPathBytes = 4095;         // a path or target (PATH_MAX without its NUL, limits.h)
 inline constexpr std::size_t kMaxStringBytes = 128 * 1024; // one argument or variable (MAX_ARG_STRLEN, execve(2))
 
 // Reads TOML 1.0. Collects as many errors as it can name; unknown keys are errors.
 [[nodiscard]] ParseOutcome parse_toml(std::string_view text);
 
 // Reads the JSON spelling of the same tables: {"name": …, "layers": {…}, "run": {…}, "env": {…}, "ports": […], …}.
-// Positions are empty; messages name the key path ("ports[2].host") instead.
+// Positions are empty; messages name the key path ("ports[2].host") instead. A null counts as not given.
 [[nodiscard]] ParseOutcome parse_json(std::string_view text);
 
-// The JSON spelling; parse_json(to_json(f)) equals f but for positions.
+// The JSON spelling; parse_json(to_json(f)) equals f but for positions. JSON is UTF-8: bytes that are not (they can
+// only come from outside of a squishfile, such as a folder's name) are replaced by U+FFFD.
 [[nodiscard]] std::string to_json(const Squishfile& file);
 
 // "web.toml:12:3: unknown key …", one line each.
@@ -168,18 +171,39 @@ inline constexpr std::size_t kMaxStringBytes = 128 * 1024; // one argument or va
 // `working_folder`, to that (older squishfiles rely on it). Does not require that the path exists. Where a path
 // layer has no target, sets it: /app/<path without leading ./ and ../> for every layer but those with rootfs = true
 // (for the layer `app`: /app/<file name>).
+// A leading "~/" is the caller's home ($HOME).
 void resolve_paths(Squishfile& file, const std::string& folder, const std::string& working_folder);
 
-// "8080:80", "127.0.0.1:8080:80/udp", "[::1]:8080:80": the --publish and `port add` form ([ADDR:]HOST:CONTAINER[/PROTO]).
+// Where the layer is mounted: its target; else "/" for the rootfs, /sdk/<name> for a version, and for a path
+// the default of resolve_paths(). None for a url layer without target, which does not parse.
+[[nodiscard]] std::optional<std::string> mount_target(const LayerSpec& layer);
+
+// Layers that would be mounted on or inside one another; one diagnostic for each, at the later layer. The rootfs
+// lies beneath all and is left out. The parser has done this; do it again after layers were added to a file.
+[[nodiscard]] std::vector<Diagnostic> check_targets(const Squishfile& file);
+
+// The same file with every position empty, for comparisons.
+[[nodiscard]] Squishfile without_positions(Squishfile file);
+
+// "8080:80", "127.0.0.1:8080:80/udp", "[::1]:8080:80": the --publish and `port add` form
+// ([ADDR:]HOST:CONTAINER[/PROTO]).
 [[nodiscard]] Result<PortSpec> parse_port(std::string_view text);
 // The same, written canonically: "127.0.0.1:8080:80/tcp".
 [[nodiscard]] std::string to_string(const PortSpec& port);
 
-// "256M", "1.5G", "0", "4096": bytes; K, M, G, T are powers of 1024, with an optional trailing "B" or "iB".
+// "256M", "1.5G", "0", "4096": bytes, at most 2^63-1; K, M, G, T (or k, m, g, t) are powers of 1024, with an optional
+// trailing "B" or "iB". A fraction is rounded down to whole bytes.
 [[nodiscard]] Result<std::uint64_t> parse_size(std::string_view text);
 // "500ms", "5s", "2m", "1h"; at least 1 ms, at most 24 h.
 [[nodiscard]] Result<std::chrono::milliseconds> parse_duration(std::string_view text);
-// A container, alias or network name: [a-z0-9][a-z0-9_.-]{0,62}, in lower or upper case.
+// "3.20", "~3.14", "^1.2", ">=1.2 <2", "latest", "*": up to eight terms, separated by single blanks. Several terms
+// need an operator each.
+[[nodiscard]] bool is_version_requirement(std::string_view text);
+// A literal IPv4 or IPv6 address in its canonical spelling: "::1" for "0:0::1".
+[[nodiscard]] Result<std::string> parse_address(std::string_view text);
+// Whether both would bind the same socket: same port and protocol, and one address, or a wildcard of its family.
+[[nodiscard]] bool ports_collide(const PortSpec& a, const PortSpec& b);
+// A container, layer, alias or network name: [a-z0-9][a-z0-9_.-]{0,62}, in lower or upper case.
 [[nodiscard]] bool is_valid_name(std::string_view name);
 // NAME of an environment variable: not empty, no '=' and no NUL.
 [[nodiscard]] bool is_valid_env_name(std::string_view name);

@@ -1,0 +1,209 @@
+// The adapter to nlohmann::json for writing.
+#include "squishfile/layer_rules.h"
+#include "squishfile/squishfile.h"
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
+namespace squish {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+template <class T> void put(Json& out, const char* key, const std::optional<T>& value) {
+    if (value)
+        out[key] = *value;
+}
+
+// Sizes are written as strings: JSON's integers end, for some readers, at 2^53.
+void put_size(Json& out, const char* key, const std::optional<std::uint64_t>& bytes) {
+    if (bytes)
+        out[key] = std::to_string(*bytes);
+}
+
+Json layers_json(const Squishfile& file) {
+    auto out = Json::object();
+    for (const auto& layer : file.layers) {
+        auto one = Json::object();
+        switch (layer.source) {
+        case LayerSpec::Source::version:
+            one["version"] = layer.version;
+            break;
+        case LayerSpec::Source::path:
+            one["path"] = layer.path;
+            break;
+        case LayerSpec::Source::url:
+            one["url"] = layer.url;
+            break;
+        }
+        if (!layer.sha256.empty())
+            one["sha256"] = layer.sha256;
+        put(one, "target", layer.target);
+        if (layer.read_write)
+            one["rw"] = true;
+        if (layer.rootfs != is_rootfs_by_name(layer))
+            one["rootfs"] = layer.rootfs;
+        out[layer.name] = std::move(one);
+    }
+    return out;
+}
+
+Json run_json(const Squishfile& file) {
+    auto out = Json::object();
+    if (!file.run)
+        return out;
+    out["command"] = file.run->command;
+    out["args"] = file.run->args;
+    put(out, "workdir", file.run->workdir);
+    if (const auto& user = file.run->user)
+        out["user"] = std::to_string(user->uid) + ":" + std::to_string(user->gid);
+    return out;
+}
+
+Json env_json(const Squishfile& file) {
+    auto out = Json::object();
+    for (const auto& [key, value] : file.env)
+        out[key] = value;
+    return out;
+}
+
+Json ports_json(const Squishfile& file) {
+    auto out = Json::array();
+    for (const auto& port : file.ports)
+        out.push_back({{"container", port.container},
+                       {"host", port.host},
+                       {"protocol", port.protocol == Protocol::udp ? "udp" : "tcp"},
+                       {"address", port.address}});
+    return out;
+}
+
+Json network_json(const Squishfile& file) {
+    auto out = Json::object();
+    switch (file.network.mode) {
+    case NetworkMode::bridge:
+        out["mode"] = "bridge";
+        break;
+    case NetworkMode::none:
+        out["mode"] = "none";
+        break;
+    case NetworkMode::host:
+        out["mode"] = "host";
+        break;
+    }
+    if (!file.network.networks.empty())
+        out["networks"] = file.network.networks;
+    if (!file.network.aliases.empty())
+        out["aliases"] = file.network.aliases;
+    return out;
+}
+
+Json resources_json(const Squishfile& file) {
+    auto out = Json::object();
+    const auto& resources = file.resources;
+    put_size(out, "memory", resources.memory);
+    put_size(out, "swap", resources.swap);
+    put(out, "cpus", resources.cpus);
+    put(out, "cpuset", resources.cpuset);
+    put(out, "pids", resources.pids);
+    auto io = Json::object();
+    put_size(io, "read_bps", resources.io.read_bps);
+    put_size(io, "write_bps", resources.io.write_bps);
+    put(io, "read_iops", resources.io.read_iops);
+    put(io, "write_iops", resources.io.write_iops);
+    if (!io.empty())
+        out["io"] = std::move(io);
+    return out;
+}
+
+Json security_json(const Squishfile& file) {
+    auto out = Json::object();
+    out["seccomp"] = file.security.seccomp;
+    out["capabilities"] = file.security.capabilities;
+    return out;
+}
+
+Json procfs_json(const Squishfile& file) {
+    auto out = Json::object();
+    out["mode"] = file.procfs.mode == ProcfsSpec::Mode::host ? "host" : "virtual";
+    put_size(out, "memory", file.procfs.memory);
+    put(out, "cpus", file.procfs.cpus);
+    return out;
+}
+
+Json restart_json(const Squishfile& file) {
+    auto out = Json::object();
+    switch (file.restart) {
+    case RestartPolicy::no:
+        out["policy"] = "no";
+        break;
+    case RestartPolicy::on_failure:
+        out["policy"] = "on-failure";
+        break;
+    case RestartPolicy::always:
+        out["policy"] = "always";
+        break;
+    }
+    return out;
+}
+
+Json health_json(const Squishfile& file) {
+    auto out = Json::object();
+    if (!file.health)
+        return out;
+    out["command"] = file.health->command;
+    out["interval"] = std::to_string(file.health->interval.count()) + "ms";
+    return out;
+}
+
+// Each table: its key, whether the file says anything in it, and how it is written.
+struct Section {
+    const char* key;
+    bool (*is_given)(const Squishfile&);
+    Json (*write)(const Squishfile&);
+};
+
+constexpr std::array<Section, 10> kSections{{
+    {"layers", [](const Squishfile& file) { return !file.layers.empty(); }, layers_json},
+    {"run", [](const Squishfile& file) { return file.run.has_value(); }, run_json},
+    {"env", [](const Squishfile& file) { return !file.env.empty(); }, env_json},
+    {"ports", [](const Squishfile& file) { return !file.ports.empty(); }, ports_json},
+    {"network",
+     [](const Squishfile& file) {
+         return file.network.mode != NetworkMode::bridge || !file.network.networks.empty() ||
+                !file.network.aliases.empty();
+     },
+     network_json},
+    {"resources", [](const Squishfile& file) { return file.resources.any(); }, resources_json},
+    {"security",
+     [](const Squishfile& file) { return file.security.seccomp != "default" || !file.security.capabilities.empty(); },
+     security_json},
+    {"procfs",
+     [](const Squishfile& file) {
+         return file.procfs.mode != ProcfsSpec::Mode::virtual_ || file.procfs.memory || file.procfs.cpus;
+     },
+     procfs_json},
+    {"restart", [](const Squishfile& file) { return file.restart != RestartPolicy::no; }, restart_json},
+    {"health", [](const Squishfile& file) { return file.health.has_value(); }, health_json},
+}};
+
+} // namespace
+
+std::string to_json(const Squishfile& file) {
+    auto out = Json::object();
+    put(out, "name", file.name);
+    for (const auto& table : file.tables) { // in the order in which they were given, empty ones too
+        const auto section = std::ranges::find_if(kSections, [&](const Section& one) { return one.key == table; });
+        const bool absent_by_now = (table == "run" && !file.run) || (table == "health" && !file.health);
+        if (section != kSections.end() && !absent_by_now)
+            out[section->key] = section->write(file);
+    }
+    for (const auto& section : kSections) // what was added since, by a command line for one
+        if (section.is_given(file) && !out.contains(section.key))
+            out[section.key] = section.write(file);
+    return out.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+} // namespace squish
