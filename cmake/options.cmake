@@ -10,6 +10,9 @@ if(SQUISH_SANITIZE)
   target_compile_options(squish_options INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
   target_link_options(squish_options INTERFACE -fsanitize=address,undefined)
 endif()
+if(SQUISH_FUZZ) # coverage of all our code, so that the fuzzer sees what its inputs reach
+  target_compile_options(squish_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 target_compile_definitions(squish_options INTERFACE _GNU_SOURCE)
 configure_file(${PROJECT_SOURCE_DIR}/cmake/version.h.in ${PROJECT_BINARY_DIR}/generated/version.h)
 

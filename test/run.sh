@@ -1,0 +1,169 @@
+#!/bin/bash
+# run.sh [PHASE…]: every test, and one line at the end: "N passed, N failed". Called by `./setup.sh test`.
+#
+# How this works
+#   release      the optimised build, which the end-to-end tests use
+#   lint         include directions, clang-format, clang-tidy, shell syntax, man pages
+#   unit         ctest, label unit and lint, in release
+#   integration  ctest, label integration, in release: real namespaces
+#   e2e          test/test-e2e.sh: the installed binaries
+#   asan         the build with ASan and UBSan, and its unit and integration tests
+#   fuzz         each target of the fuzz build for SQUISH_FUZZ_SECONDS (60)
+#   What needs namespaces runs as an unprivileged user with subordinate ids: as root that is the account squish-test,
+#   else it is the caller. A clone which that user cannot read (one below /root, say) is mirrored to a place where it
+#   can, and everything happens there.
+set -euo pipefail
+umask 022
+export LC_ALL=C.UTF-8
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+readonly ROOT
+cd "$ROOT"
+. scripts/setup/common.sh
+. scripts/setup/packages.sh
+. scripts/setup/machine.sh
+. scripts/setup/build.sh
+. test/lib/user.sh
+. test/lib/phases.sh
+
+ALL_PHASES=(release lint unit integration e2e asan fuzz)
+if [ "${CI-}" = true ]; then
+    export SQUISH_TESTS_MUST_RUN=1 SQUISH_WERROR=ON
+fi
+
+# Run again in a copy of the clone, where its user cannot read it. The copy is kept: the second time only what changed is built.
+mirror_if_unreadable() { # ARGS…
+    [ -z "${SQUISH_TEST_MIRROR-}" ] && is_root || return 0
+    local probe
+    probe=$(make_test_folder squish-probe)
+    if as_test_user "$probe" test -r "$ROOT/test/e2e/helpers.bash" -a -r "$ROOT/CMakeLists.txt" -a -x "$ROOT/test/test-e2e.sh"; then
+        rm -rf "$probe"
+        return 0
+    fi
+    rm -rf "$probe"
+    local mirror
+    mirror=/var/cache/squish-test/$(printf '%s' "$ROOT" | sha256sum | cut -c1-12)
+    say "$TEST_USER cannot read '$ROOT': the tests run in the copy '$mirror'"
+    mkdir -p "$mirror"
+    tar --exclude=./build --exclude=./.git --mode='u=rwX,go=rX' -cf - . | tar -C "$mirror" --no-same-owner -xpf -
+    (cd "$mirror" && find . -path ./build -prune -o -type f -print) | while read -r file; do
+        [ -e "$file" ] || rm -f "$mirror/$file"
+    done
+    SQUISH_TEST_MIRROR=1 exec "$mirror/test/run.sh" "$@"
+}
+
+# ctest as the test user. It writes its report beside its top folder, and the build is not the test user's: so the
+# top is a folder of theirs that only refers to the build.
+run_ctest() { # PRESET LABELS JOBS
+    local folder status=0
+    [ -e "build/$1/build.ninja" ] || return 1
+    folder=$(make_test_folder squish-ctest)
+    printf 'subdirs("%s")\n' "$ROOT/build/$1" >"$folder/CTestTestfile.cmake"
+    as_test_user "$folder" ctest --test-dir "$folder" -L "^($2)\$" -j "$3" --timeout 180 --output-on-failure \
+        --no-tests=error --output-junit "$folder/report.xml" || status=$?
+    # shellcheck disable=SC2046 # three numbers
+    [ ! -s "$folder/report.xml" ] || count $(read_junit "$folder/report.xml")
+    if ! kill_leftovers "$ROOT/build/$1"; then
+        count 0 1
+        status=1
+    fi
+    rm -rf "$folder"
+    return "$status"
+}
+
+# In a subshell: a build that fails ends its phase and not the run.
+build_preset() { (run_build "$@"); }
+
+phase_asan() {
+    build_preset asan || return 1
+    run_ctest asan 'unit|integration' 2
+}
+
+phase_lint() {
+    local status=0
+    while read -r name status; do
+        case $status in
+            ok) count 1 0 ;;
+            skipped) count 0 0 1 ;;
+            *) count 0 1 ;;
+        esac
+        printf '%-22s %s\n' "$name" "$status"
+    done < <(test/lint/lint.sh --report)
+    [ "${FAILED:-0}" -eq 0 ]
+}
+
+phase_e2e() {
+    local report status=0
+    report=$(mktemp)
+    SQUISH_E2E_REPORT=$report SQUISH_E2E_PREPARED=1 test/test-e2e.sh || status=$?
+    # shellcheck disable=SC2046 # three numbers
+    [ ! -s "$report" ] || count $(read_tap "$report")
+    rm -f "$report"
+    return "$status"
+}
+
+# Two targets at a time, each from its corpus, in a folder of the test user's; a crash leaves its input in build/fuzz/crashes.
+phase_fuzz() {
+    if ! compgen -G 'test/fuzz/*_fuzz.cpp' >/dev/null; then
+        echo "no fuzz targets"
+        count 0 0
+        return 0
+    fi
+    build_preset fuzz fuzz-targets || return 1
+    local folder target name running=0
+    folder=$(make_test_folder squish-fuzz)
+    for target in build/fuzz/bin/fuzz-*; do
+        name=$(basename "$target")
+        mkdir -p "$folder/$name/new" "$folder/$name/crashes"
+        local seeds=()
+        [ ! -d "test/fuzz/corpus/${name#fuzz-}" ] || seeds=("$ROOT/test/fuzz/corpus/${name#fuzz-}")
+        if is_root; then chown -R "$TEST_USER:" "$folder/$name"; fi
+        (
+            as_test_user "$folder/$name" "$ROOT/$target" -max_total_time="${SQUISH_FUZZ_SECONDS:-60}" -timeout=10 \
+                -rss_limit_mb=1024 -print_final_stats=1 -artifact_prefix="$folder/$name/crashes/" \
+                "$folder/$name/new" "${seeds[@]}" >"$folder/$name/log" 2>&1
+            echo $? >"$folder/$name/status"
+        ) &
+        running=$((running + 1))
+        [ $((running % 2)) -ne 0 ] || wait
+    done
+    wait
+    for target in build/fuzz/bin/fuzz-*; do
+        name=$(basename "$target")
+        if [ "$(cat "$folder/$name/status" 2>/dev/null)" = 0 ]; then
+            count 1 0
+            printf '%-32s %s\n' "$name" "$(awk '/number_of_executed_units/ { print $2 " inputs" }' "$folder/$name/log")"
+        else
+            count 0 1
+            mkdir -p build/fuzz/crashes
+            cp "$folder/$name"/crashes/* build/fuzz/crashes 2>/dev/null || true
+            printf '%-32s FAILED (input in build/fuzz/crashes)\n' "$name"
+            tail -n 60 "$folder/$name/log"
+        fi
+    done
+    rm -rf "$folder"
+    [ "$FAILED" -eq 0 ]
+}
+
+main() {
+    local phases=("$@") one
+    [ ${#phases[@]} -gt 0 ] || phases=("${ALL_PHASES[@]}")
+    for one in "${phases[@]}"; do
+        [[ " ${ALL_PHASES[*]} " == *" $one "* ]] || die "unknown phase '$one' (one of: ${ALL_PHASES[*]})"
+    done
+    [ -n "${SQUISH_TEST_MIRROR-}" ] || run_deps
+    make_test_user
+    mirror_if_unreadable "$@"
+    for one in "${phases[@]}"; do
+        case $one in # a function in a condition: its failure is counted, and the next phase runs
+            release) phase release build_preset release ;;
+            lint) phase lint phase_lint ;;
+            unit) phase unit run_ctest release 'unit|lint' 2 ;;
+            integration) phase integration run_ctest release integration 1 ;;
+            e2e) phase e2e phase_e2e ;;
+            asan) phase asan phase_asan ;;
+            fuzz) phase fuzz phase_fuzz ;;
+        esac || true
+    done
+    summary
+}
+main "$@"
