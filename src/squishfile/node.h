@@ -39,6 +39,7 @@ public:
     [[nodiscard]] const std::string& path() const { return path_; }
     [[nodiscard]] const std::string& key() const { return key_; }
     [[nodiscard]] Value::Kind kind() const { return value_->kind; }
+    [[nodiscard]] std::size_t size() const { return value_->items.size() + value_->members.size(); }
     [[nodiscard]] Report& report() const { return *report_; }
 
     // Reports "'run.command' <what>".

@@ -23,7 +23,9 @@ std::optional<UserSpec> parse_user(std::string_view text) {
 }
 
 void check_command(const Node& node, const std::string& command) {
-    if (command.size() > kMaxPathBytes)
+    if (command.empty())
+        node.fail("must not be empty");
+    else if (command.size() > kMaxPathBytes)
         node.fail("is too long: at most " + std::to_string(kMaxPathBytes) + " bytes");
     else if (command.contains('/') && !command.starts_with('/'))
         node.fail("must be an absolute path in the container (\"/app/server\") or a name that PATH leads to "
@@ -38,8 +40,10 @@ RunSpec read_run(const Node& node) {
     run.at = node.key_at();
     const auto table = node.table({"command", "args", "workdir", "user"});
     if (const auto command = table.need("command", "the program to start; without a [run] table squish finds it")) {
-        run.command = command->non_empty_string().value_or("");
-        check_command(*command, run.command);
+        if (auto text = command->string()) {
+            check_command(*command, *text);
+            run.command = *std::move(text);
+        }
     }
     if (const auto args = table.get("args"))
         run.args = args->strings(kMaxArgs);
@@ -95,14 +99,15 @@ HealthSpec read_health(const Node& node) {
     health.at = node.key_at();
     const auto table = node.table({"command", "interval"});
     if (const auto command = table.need("command", "the program that finds out, with its arguments")) {
-        const auto items = command->items("an array of strings", kMaxArgs);
-        if (command->kind() == Value::Kind::array && items.empty())
+        if (command->kind() == Value::Kind::array && command->size() == 0)
             command->fail("must name a program");
-        health.command = command->strings(kMaxArgs);
-        if (!health.command.empty() && health.command.size() == items.size()) {
-            if (health.command.front().empty())
-                items.front().fail("must not be empty");
-            check_command(items.front(), health.command.front());
+        for (const auto& item : command->items("an array of strings", kMaxArgs)) {
+            auto text = item.string();
+            if (!text)
+                continue;
+            if (health.command.empty())
+                check_command(item, *text);
+            health.command.push_back(*std::move(text));
         }
     }
     if (const auto interval = table.get("interval")) {

@@ -21,6 +21,7 @@ namespace squish {
 struct Position {
     std::uint32_t line = 0;
     std::uint32_t column = 0;
+    bool operator==(const Position&) const = default;
 };
 
 struct LayerSpec {

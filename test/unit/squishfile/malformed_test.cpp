@@ -1,0 +1,296 @@
+// Every way to get a table wrong that we could think of, with the place and the words of the complaint.
+#include "expectations.h"
+
+#include <gtest/gtest.h>
+
+namespace squish {
+namespace {
+
+TEST(Malformed, TomlIsRefusedWithThePlaceOfTheSlip) {
+    constexpr Malformed kCases[] = {
+        {"name", 1, 5, "not valid TOML: error while parsing key-value pair"},
+        {"name = ", 1, 8, "not valid TOML"},
+        {"[layers\n", 1, 8, "not valid TOML"},
+        {"name = \"x", 1, 10, "not valid TOML"},
+        {"name = 'x'\nname = 'y'", 2, 8, "not valid TOML"},
+        {"[env]\nA = '1'\nA = '2'", 3, 5, "not valid TOML"},
+        {"[run]\n[run]", 2, 1, "not valid TOML"},
+        {"a = [1, 2", 1, 10, "not valid TOML"},
+        {"= 1", 1, 1, "not valid TOML"},
+        {"name = \"\\q\"", 1, 10, "not valid TOML"},
+        {"name = \"a\x01\"", 1, 10, "not valid TOML"},
+        {"name = \"\xff\"", 1, 8, "not valid TOML"},
+    };
+    expect_rejected(kCases);
+}
+
+TEST(Malformed, UnknownKeysAreNamedWithTheirTableAndTheNearestKey) {
+    constexpr Malformed kCases[] = {
+        {"nam = 'x'", 1, 1, "unknown key 'nam'; did you mean 'name'?"},
+        {"version = 1", 1, 1, "unknown key 'version'; known are name, layers, run, env, ports, network, resources"},
+        {"[layer]\n", 1, 2, "unknown key 'layer'; did you mean 'layers'?"},
+        {"\n[[port]]\n", 2, 3, "unknown key 'port'; did you mean 'ports'?"},
+        {"[enviroment]\n", 1, 2, "unknown key 'enviroment'; known are"},
+        {"[Run]\n", 1, 2, "unknown key 'Run'; did you mean 'run'?"},
+        {"[run]\ncommand = 'x'\n  arg = []", 3, 3, "unknown key 'arg' in [run]; did you mean 'args'?"},
+        {"[run]\ncommand = 'x'\nentrypoint = 'x'", 3, 1, "in [run]; known are command, args, workdir, user"},
+        {"[layers]\nx = { path = 'x', traget = '/x' }", 2, 19,
+         "unknown key 'traget' in [layers.x]; did you mean 'target'?"},
+        {"[layers.x]\npath = 'x'\nreadonly = true", 3, 1, "unknown key 'readonly' in [layers.x]; known are"},
+        {"[[ports]]\ncontainer = 1\nhost = 1\nproto = 'tcp'", 4, 1, "unknown key 'proto' in [[ports]]"},
+        {"[[ports]]\ncontainer = 1\nhost = 1\nadress = '::'", 4, 1, "in [[ports]]; did you mean 'address'?"},
+        {"[network]\naliase = []", 2, 1, "unknown key 'aliase' in [network]; did you mean 'aliases'?"},
+        {"[resources]\nmem = '1M'", 2, 1, "unknown key 'mem' in [resources]"},
+        {"[resources.io]\nread_bsp = '1M'", 2, 1, "in [resources.io]; did you mean 'read_bps'?"},
+        {"[security]\nsecomp = 'default'", 2, 1, "in [security]; did you mean 'seccomp'?"},
+        {"[procfs]\nmod = 'host'", 2, 1, "in [procfs]; did you mean 'mode'?"},
+        {"[restart]\npolcy = 'no'", 2, 1, "in [restart]; did you mean 'policy'?"},
+        {"[health]\ncommand = ['x']\nintervall = '5s'", 3, 1, "in [health]; did you mean 'interval'?"},
+    };
+    expect_rejected(kCases);
+}
+
+TEST(Malformed, WrongTypesSayWhatWasExpectedAndWhatWasFound) {
+    constexpr Malformed kCases[] = {
+        {"name = 1", 1, 8, "'name' must be a string, not an integer"},
+        {"name = ['x']", 1, 8, "'name' must be a string, not an array"},
+        {"layers = 'x'", 1, 10, "'layers' must be a table, not a string"},
+        {"layers.x = 3.20", 1, 12, "'layers.x' must be a string or a table, not a float"},
+        {"layers.x = ['./x']", 1, 12, "'layers.x' must be a string or a table, not an array"},
+        {"layers.x = { path = 1 }", 1, 21, "'layers.x.path' must be a string, not an integer"},
+        {"layers.x = { path = 'x', rw = 'yes' }", 1, 31, "'layers.x.rw' must be true or false, not a string"},
+        {"layers.x = { path = 'x', rootfs = 1 }", 1, 35, "'layers.x.rootfs' must be true or false, not an integer"},
+        {"layers.x = { path = 'x', target = true }", 1, 35, "'layers.x.target' must be a string, not a boolean"},
+        {"layers.x = { path = 'x', sha256 = 1 }", 1, 35, "'layers.x.sha256' must be a string, not an integer"},
+        {"layers.x = { version = 3.1 }", 1, 24, "'layers.x.version' must be a string, not a float"},
+        {"layers.x = { url = 3, target = '/x' }", 1, 20, "'layers.x.url' must be a string, not an integer"},
+        {"run = 'sleep 5'", 1, 7, "'run' must be a table, not a string"},
+        {"[[run]]\ncommand = 'x'", 1, 1, "'run' must be a table, not an array"},
+        {"run.command = ['x']", 1, 15, "'run.command' must be a string, not an array"},
+        {"run = { command = 'x', args = 'y' }", 1, 31, "'run.args' must be an array of strings, not a string"},
+        {"run = { command = 'x', args = ['y', 1] }", 1, 37, "'run.args[1]' must be a string, not an integer"},
+        {"run = { command = 'x', user = 1000 }", 1, 31, "'run.user' must be a string such as \"1000:1000\", not an "},
+        {"run = { command = 'x', workdir = 1 }", 1, 34, "'run.workdir' must be a string, not an integer"},
+        {"env = []", 1, 7, "'env' must be a table, not an array"},
+        {"env.PORT = 80", 1, 12, "'env.PORT' must be a string (in quotes), not an integer"},
+        {"env.DATE = 2026-01-01", 1, 12, "'env.DATE' must be a string (in quotes), not a date or time"},
+        {"env.DEBUG = true", 1, 13, "'env.DEBUG' must be a string (in quotes), not a boolean"},
+        {"[env.A]\n", 1, 1, "'env.A' must be a string (in quotes), not a table"},
+        {"[ports]\ncontainer = 1", 1, 1, "'ports' must be an array of tables, each one headed [[ports]], not a table"},
+        {"ports = ['8080:80']", 1, 10, "'ports[0]' must be a table, not a string"},
+        {"ports = [{ container = '80', host = 80 }]", 1, 24, "'ports[0].container' must be an integer, not a string"},
+        {"ports = [{ container = 80, host = 80.5 }]", 1, 35, "'ports[0].host' must be an integer, not a float"},
+        {"ports = [{ container = 80, host = 80, protocol = 6 }]", 1, 50, "'ports[0].protocol' must be a string"},
+        {"ports = [{ container = 80, host = 80, address = 6 }]", 1, 49, "'ports[0].address' must be a string"},
+        {"network = 'host'", 1, 11, "'network' must be a table, not a string"},
+        {"network.mode = true", 1, 16, "'network.mode' must be a string, not a boolean"},
+        {"network.networks = 'backend'", 1, 20, "'network.networks' must be an array of strings, not a string"},
+        {"network.aliases = [1]", 1, 20, "'network.aliases[0]' must be a string, not an integer"},
+        {"resources.memory = true", 1, 20, "'resources.memory' must be a size such as \"256M\", not a boolean"},
+        {"resources.cpus = '0.5'", 1, 18, "'resources.cpus' must be a number, not a string"},
+        {"resources.cpuset = 0", 1, 20, "'resources.cpuset' must be a string such as \"0-1,3\", not an integer"},
+        {"resources.pids = '64'", 1, 18, "'resources.pids' must be an integer, not a string"},
+        {"resources.io = '10M'", 1, 16, "'resources.io' must be a table, not a string"},
+        {"resources.io.read_iops = '10'", 1, 26, "'resources.io.read_iops' must be an integer, not a string"},
+        {"security = 'none'", 1, 12, "'security' must be a table, not a string"},
+        {"security.seccomp = false", 1, 20, "'security.seccomp' must be a string, not a boolean"},
+        {"security.capabilities = 'NET_RAW'", 1, 25, "'security.capabilities' must be an array of strings"},
+        {"procfs.mode = 1", 1, 15, "'procfs.mode' must be a string, not an integer"},
+        {"restart = 'always'", 1, 11, "'restart' must be a table, not a string"},
+        {"restart.policy = false", 1, 18, "'restart.policy' must be a string, not a boolean"},
+        {"health = ['x']", 1, 10, "'health' must be a table, not an array"},
+        {"health.command = 'wget'", 1, 18, "'health.command' must be an array of strings, not a string"},
+        {"health = { command = ['x'], interval = 5 }", 1, 40, "'health.interval' must be a string such as \"5s\", not"},
+    };
+    expect_rejected(kCases);
+}
+
+TEST(Malformed, LayersAreRefused) {
+    constexpr Malformed kCases[] = {
+        {"layers.app = 'http-asm'", 1, 14, "'http-asm' is neither a path nor a version: write \"./http-asm\""},
+        {"layers.app = ''", 1, 14, "'layers.app' must not be empty"},
+        {"layers.python = '3.x'", 1, 17, "'3.x' is not a version requirement"},
+        {"layers.python = 'v3.11'", 1, 17, "'v3.11' is not a version requirement"},
+        {"layers.python = '>= 3'", 1, 17, "'>= 3' is not a version requirement"},
+        {"layers.python = '~foo'", 1, 17, "'~foo' is not a version requirement"},
+        {"layers.python = '3.11 3.12'", 1, 17, "'3.11 3.12' is not a version requirement"},
+        {"layers.tool = 'https://example.org/t.tar'", 1, 15, "is an address; write { url ="},
+        {"layers.x = '~root/x'", 1, 12, "starts with '~': only \"~/\", your own home"},
+        {"layers.x = { path = '~root' }", 1, 21, "starts with '~': only \"~/\", your own home"},
+        {"layers.x = { path = '' }", 1, 21, "'layers.x.path' must not be empty"},
+        {"layers.x = { path = \"a\\u0000b\" }", 1, 21, "'layers.x.path' contains a NUL byte"},
+        {"layers.x = {}", 1, 12, "'layers.x' must have one of 'path', 'url' and 'version'"},
+        {"layers.x = { path = 'x', version = '1' }", 1, 12, "must have only one of 'path', 'url' and 'version'"},
+        {"layers.x = { version = '1.2.3.4.5' }", 1, 24, "'1.2.3.4.5' is not a version requirement"},
+        {"layers.x = { version = '' }", 1, 24, "'layers.x.version' must not be empty"},
+        {"layers.x = { version = './x' }", 1, 24, "'./x' is not a version requirement"},
+        {"layers.x = { url = 'ftp://h/x', target = '/x' }", 1, 20, "must start with https:// or http://"},
+        {"layers.x = { url = 'h/x', target = '/x' }", 1, 20, "must start with https:// or http://"},
+        {"layers.x = { url = 'file:///etc/passwd', target = '/x' }", 1, 20, "must start with https:// or http://"},
+        {"layers.x = { url = 'https:///x', target = '/x' }", 1, 20, "'layers.x.url' names no host"},
+        {"layers.x = { url = 'http://', target = '/x' }", 1, 20, "'layers.x.url' names no host"},
+        {"layers.x = { url = 'https://h/a b', target = '/x' }", 1, 20, "must not contain blanks"},
+        {"layers.x = { url = \"https://h/\\r\\nX: y\", target = '/x' }", 1, 20, "must not contain blanks, control"},
+        {"layers.x = { url = 'https://h/x' }", 1, 12, "needs a 'target': a layer by url has no default one"},
+        {"layers.x = { path = 'x', sha256 = 'abc' }", 1, 35, "must be 64 hexadecimal digits"},
+        {"layers.x = { path = 'x', sha256 = '' }", 1, 35, "must be 64 hexadecimal digits"},
+        {"layers.x = { path = 'x', sha256 = 'g123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef' }", 1,
+         35, "must be 64 hexadecimal digits"},
+        {"layers.x = { version = '1', rw = true }", 1, 34, "cannot be true for a layer by version"},
+        {"layers.x = { url = 'http://h/', target = '/x', rw = true }", 1, 53, "cannot be true for a layer by url"},
+        {"layers.x = { path = 'x', rootfs = true, rw = true }", 1, 46, "cannot be true for the rootfs"},
+        {"layers.alpine = { version = '3.20', rw = true }", 1, 42, "cannot be true for the rootfs"},
+        {"[layers]\nalpine = '3.20'\nbase = '*'", 3, 1, "layer 'base' is a second rootfs: 'alpine' is one already"},
+        {"[layers]\na = { path = 'a', rootfs = true }\nalpine = 'latest'", 3, 1, "'a' is one already"},
+        {"layers.'a b' = '1'", 1, 8, "'a b' is not a layer name"},
+        {"layers.'' = '1'", 1, 8, "'' is not a layer name"},
+        {"layers.'../x' = '1'", 1, 8, "'../x' is not a layer name"},
+        {"layers.-x = '1'", 1, 8, "'-x' is not a layer name"},
+    };
+    expect_rejected(kCases);
+}
+
+TEST(Malformed, TargetsAreRefused) {
+    constexpr Malformed kCases[] = {
+        {"layers.x = { path = 'x', target = 'data' }", 1, 35, "'layers.x.target' must be absolute: \"/data\""},
+        {"layers.x = { path = 'x', target = '' }", 1, 35, "'layers.x.target' must be absolute"},
+        {"layers.x = { path = 'x', target = '/' }", 1, 35, "can be \"/\" only for the rootfs"},
+        {"layers.x = { path = 'x', target = '//' }", 1, 35, "must be written without '.', '//' and a trailing '/'"},
+        {"layers.x = { path = 'x', target = '/a/../b' }", 1, 35, "must not contain '..'"},
+        {"layers.x = { path = 'x', target = '/..' }", 1, 35, "must not contain '..'"},
+        {"layers.x = { path = 'x', target = '/a/./b' }", 1, 35, "and a trailing '/': \"/a/b\""},
+        {"layers.x = { path = 'x', target = '/a//b' }", 1, 35, "and a trailing '/': \"/a/b\""},
+        {"layers.x = { path = 'x', target = '/a/' }", 1, 35, "and a trailing '/': \"/a\""},
+        {"layers.x = { path = 'x', target = '/proc' }", 1, 35, "must not lie in /proc"},
+        {"layers.x = { path = 'x', target = '/proc/self' }", 1, 35, "must not lie in /proc"},
+        {"layers.x = { path = 'x', target = '/sys/fs' }", 1, 35, "must not lie in /sys"},
+        {"layers.x = { path = 'x', target = '/dev/null' }", 1, 35, "must not lie in /dev"},
+        {"layers.x = { path = 'x', target = \"/a\\u0000b\" }", 1, 35, "contains a NUL byte"},
+        {"layers.x = { path = 'x', rootfs = true, target = '/x' }", 1, 50, "must be \"/\" or left out for the rootfs"},
+        {"[layers]\na = { path = 'a', target = '/x' }\nb = { path = 'b', target = '/x' }", 3, 1,
+         "layer 'b' would be mounted at /x, where layer 'a' is mounted already; give one of them another target"},
+        {"[layers]\na = { path = 'a', target = '/x' }\nb = { path = 'b', target = '/x/y' }", 3, 1,
+         "layer 'b' would be mounted at /x/y, inside of layer 'a' at /x"},
+        {"[layers]\na = { path = 'a', target = '/x/y' }\nb = { path = 'b', target = '/x' }", 3, 1,
+         "layer 'b' would be mounted at /x, which hides layer 'a' at /x/y"},
+        {"[layers]\na = './site'\nb = '../site'", 3, 1, "layer 'b' would be mounted at /app/site, where layer 'a'"},
+        {"[layers]\napp = './bin/web'\nb = './web'", 3, 1, "layer 'b' would be mounted at /app/web, where layer 'app'"},
+        {"[layers]\npython = '3.11'\nb = { path = 'x', target = '/sdk/python' }", 3, 1, "where layer 'python' is"},
+    };
+    expect_rejected(kCases);
+}
+
+TEST(Malformed, PayloadsAreRefused) {
+    constexpr Malformed kCases[] = {
+        {"name = ''", 1, 8, "'' is not a name"},
+        {"name = 'a b'", 1, 8, "'a b' is not a name: letters, digits"},
+        {"name = '.hidden'", 1, 8, "'.hidden' is not a name"},
+        {"name = 'a/b'", 1, 8, "'a/b' is not a name"},
+        {"name = 'über'", 1, 8, "'über' is not a name"},
+        {"name = 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'", 1, 8, "at most 63"},
+        {"name = \"a\\u0000\"", 1, 8, "'name' contains a NUL byte"},
+        {"[run]\nargs = []", 1, 1, "missing key 'command' in [run]: the program to start"},
+        {"run.command = ''", 1, 15, "'run.command' must not be empty"},
+        {"run.command = './server'", 1, 15, "must be an absolute path in the container"},
+        {"run.command = 'app/server'", 1, 15, "(\"server\"), not 'app/server'"},
+        {"run.command = \"a\\u0000\"", 1, 15, "'run.command' contains a NUL byte"},
+        {"run = { command = 'x', args = [\"a\\u0000\"] }", 1, 32, "'run.args[0]' contains a NUL byte"},
+        {"run = { command = 'x', workdir = 'app' }", 1, 34, "must be an absolute path in the container, not 'app'"},
+        {"run = { command = 'x', workdir = '' }", 1, 34, "must be an absolute path in the container, not ''"},
+        {"run = { command = 'x', user = 'root' }", 1, 31, "must be numeric, \"UID\" or \"UID:GID\""},
+        {"run = { command = 'x', user = '' }", 1, 31, "must be numeric"},
+        {"run = { command = 'x', user = '1:' }", 1, 31, "must be numeric"},
+        {"run = { command = 'x', user = '1:2:3' }", 1, 31, "must be numeric"},
+        {"run = { command = 'x', user = '-1' }", 1, 31, "must be numeric"},
+        {"run = { command = 'x', user = '4294967295' }", 1, 31, "each at most 4294967294"},
+        {"env.'' = 'x'", 1, 5, "'' is not the name of an environment variable"},
+        {"env.'A=B' = 'x'", 1, 5, "'A=B' is not the name of an environment variable"},
+        {"env.\"A\\u0000\" = 'x'", 1, 5, "'A\\x00' is not the name of an environment variable"},
+        {"env.A = \"\\u0000\"", 1, 9, "'env.A' contains a NUL byte"},
+        {"restart.policy = 'on_failure'", 1, 18, "must be one of 'no', 'on-failure', 'always', not 'on_failure'; did"},
+        {"restart.policy = ''", 1, 18, "must be one of 'no', 'on-failure', 'always', not ''"},
+        {"[health]\n", 1, 1, "missing key 'command' in [health]: the program that finds out"},
+        {"health.command = []", 1, 18, "'health.command' must name a program"},
+        {"health.command = ['']", 1, 19, "'health.command[0]' must not be empty"},
+        {"health.command = ['./x']", 1, 19, "'health.command[0]' must be an absolute path"},
+        {"health = { command = ['x'], interval = '5' }", 1, 40, "'5' is not a duration: the unit is missing"},
+        {"health = { command = ['x'], interval = '0s' }", 1, 40, "it is shorter than a millisecond"},
+        {"health = { command = ['x'], interval = '25h' }", 1, 40, "it is longer than 24 hours"},
+    };
+    expect_rejected(kCases);
+}
+
+TEST(Malformed, PortsAndNetworksAreRefused) {
+    constexpr Malformed kCases[] = {
+        {"[[ports]]\ncontainer = 80", 1, 1, "missing key 'host' in [[ports]]: the port to publish it at"},
+        {"[[ports]]\nhost = 80", 1, 1, "missing key 'container' in [[ports]]: the port that the payload listens on"},
+        {"ports = [{ container = 0, host = 80 }]", 1, 24, "must be between 1 and 65535, not 0"},
+        {"ports = [{ container = 65536, host = 80 }]", 1, 24, "must be between 1 and 65535, not 65536"},
+        {"ports = [{ container = 80, host = -1 }]", 1, 35, "must be between 1 and 65535, not -1"},
+        {"ports = [{ container = 80, host = 80, protocol = 'TCP' }]", 1, 50, "must be one of 'tcp', 'udp', not 'TCP'"},
+        {"ports = [{ container = 80, host = 80, protocol = 'upd' }]", 1, 50, "not 'upd'"},
+        {"ports = [{ container = 80, host = 80, address = 'localhost' }]", 1, 49,
+         "'localhost' is not a literal IPv4 or IPv6 address (use \"127.0.0.1\" for this machine only"},
+        {"ports = [{ container = 80, host = 80, address = '' }]", 1, 49, "'' is not a literal IPv4 or IPv6 address"},
+        {"ports = [{ container = 80, host = 80, address = '1.2.3' }]", 1, 49, "'1.2.3' is not a literal IPv4"},
+        {"ports = [{ container = 80, host = 80, address = '[::1]' }]", 1, 49, "'[::1]' is not a literal IPv4"},
+        {"ports = [{ container = 80, host = 80, address = 'fe80::1%eth0' }]", 1, 49, "is not a literal IPv4"},
+        {"[[ports]]\ncontainer = 80\nhost = 80\n[[ports]]\ncontainer = 81\nhost = 80", 4, 1,
+         "'ports[1]' publishes 127.0.0.1:80:81/tcp, but that port is taken by 127.0.0.1:80:80/tcp in line 1"},
+        {"[[ports]]\ncontainer = 80\nhost = 80\n[[ports]]\ncontainer = 80\nhost = 80\naddress = '0.0.0.0'", 4, 1,
+         "taken by 127.0.0.1:80:80/tcp"},
+        {"[[ports]]\ncontainer = 80\nhost = 80\naddress = '::'\n[[ports]]\ncontainer = 80\nhost = 80\naddress = '::1'",
+         5, 1, "taken by [::]:80:80/tcp"},
+        {"[[ports]]\ncontainer = 80\nhost = 80\n[network]\nmode = 'none'", 1, 1,
+         "cannot be published with network.mode = \"none\": the container has no network"},
+        {"[[ports]]\ncontainer = 80\nhost = 80\n[network]\nmode = 'host'", 1, 1,
+         "cannot be published with network.mode = \"host\": the payload binds the host's ports itself"},
+        {"network.mode = 'bridged'", 1, 16, "must be one of 'bridge', 'none', 'host', not 'bridged'; did you mean"},
+        {"network = { mode = 'none', networks = ['a'] }", 1, 39, "'network.networks' needs network.mode = \"bridge\""},
+        {"network = { mode = 'host', aliases = ['a'] }", 1, 38, "'network.aliases' needs network.mode = \"bridge\""},
+        {"network.networks = ['a', 'b', 'a']", 1, 31, "'network.networks[2]' repeats 'a'"},
+        {"network.networks = ['a b']", 1, 21, "'a b' is not the name of a network"},
+        {"network.aliases = ['']", 1, 20, "'' is not the name of a container"},
+    };
+    expect_rejected(kCases);
+}
+
+TEST(Malformed, LimitsAndSecurityAreRefused) {
+    constexpr Malformed kCases[] = {
+        {"resources.memory = '256X'", 1, 20, "'256X' is not a size: unknown unit 'X' (write bytes, or a number with"},
+        {"resources.memory = ''", 1, 20, "'' is not a size"},
+        {"resources.memory = '0'", 1, 20, "must not be 0, which would leave nothing to run in"},
+        {"resources.memory = -1", 1, 20, "must be between 0 and 9223372036854775807, not -1"},
+        {"resources.swap = '-1'", 1, 18, "'-1' is not a size"},
+        {"resources.cpus = 0", 1, 18, "must be between 0.01 and 8192"},
+        {"resources.cpus = -0.5", 1, 18, "must be between 0.01 and 8192"},
+        {"resources.cpus = inf", 1, 18, "must be between 0.01 and 8192"},
+        {"resources.cpus = nan", 1, 18, "must be between 0.01 and 8192"},
+        {"resources.cpuset = ''", 1, 20, "must be a list of processors"},
+        {"resources.cpuset = '1-0'", 1, 20, "must be a list of processors"},
+        {"resources.cpuset = '0,'", 1, 20, "must be a list of processors"},
+        {"resources.cpuset = '0-1-2'", 1, 20, "must be a list of processors"},
+        {"resources.cpuset = '8192'", 1, 20, "each below 8192"},
+        {"resources.pids = 0", 1, 18, "must be between 1 and 4194304, not 0"},
+        {"resources.pids = 4194305", 1, 18, "must be between 1 and 4194304"},
+        {"resources.io.read_bps = '0'", 1, 25, "'resources.io.read_bps' must not be 0"},
+        {"resources.io.write_bps = '1.M'", 1, 26, "digits are missing after the point"},
+        {"resources.io.write_iops = 0", 1, 27, "must be between 1 and 1000000000"},
+        {"security.seccomp = 'defualt'", 1, 20, "must be one of 'default', 'unconfined', './profile.json', not"},
+        {"security.seccomp = 'profile.json'", 1, 20, "did you mean './profile.json'?"},
+        {"security.seccomp = ''", 1, 20, "must be one of 'default'"},
+        {"security.capabilities = ['NET_ADMN']", 1, 26,
+         "is not a capability (see capabilities(7)); did you mean 'CAP_"},
+        {"security.capabilities = ['ALL']", 1, 26, "'ALL' is not a capability"},
+        {"security.capabilities = ['KILL', 'cap_kill']", 1, 34, "repeats 'CAP_KILL'"},
+        {"procfs.mode = 'hosts'", 1, 15, "must be one of 'virtual', 'host', not 'hosts'; did you mean 'host'?"},
+        {"procfs.memory = '0'", 1, 17, "must not be 0"},
+        {"procfs.cpus = 0", 1, 15, "must be between 0.01 and 8192"},
+        {"procfs = { mode = 'host', memory = '1G' }", 1, 36, "has no effect with procfs.mode = \"host\""},
+        {"procfs = { mode = 'host', cpus = 1 }", 1, 34, "has no effect with procfs.mode = \"host\""},
+    };
+    expect_rejected(kCases);
+}
+
+} // namespace
+} // namespace squish
