@@ -1,0 +1,124 @@
+#include "keeper/cell.h"
+
+#include "os/file.h"
+#include "os/process.h"
+#include "os/socket.h"
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace squish::keeper {
+
+namespace {
+
+constexpr int kInitControl = 3; // init/state.h: kControl
+
+// The child's only code between clone and exec. `control` becomes fd 3; everything else is close-on-exec.
+// Should: die with the keeper. Must not: allocate, or return.
+[[noreturn]] void become_init(int init, int control, bool wait_for_maps) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    char go = 0;
+    if (wait_for_maps && ::recv(control, &go, 1, 0) != 1)
+        ::_exit(125); // the keeper died, or could not write the maps
+    // The memfd may itself be number 3: move it away first.
+    const int program = init == kInitControl ? ::fcntl(init, F_DUPFD_CLOEXEC, 10) : init;
+    if (control == kInitControl)
+        ::fcntl(control, F_SETFD, 0);
+    else if (::dup2(control, kInitControl) < 0)
+        ::_exit(125);
+    char name[] = "squish-init";
+    char* argv[] = {name, nullptr};
+    char* envp[] = {nullptr};
+    ::syscall(SYS_execveat, program, "", argv, envp, AT_EMPTY_PATH);
+    ::_exit(125);
+}
+
+Result<void> write_map(pid_t pid, const char* file, const std::string& map) {
+    return os::write_existing("/proc/" + std::to_string(pid) + "/" + file, map);
+}
+
+} // namespace
+
+Result<Cell> clone_cell(const Cloner& cloner, int network, bool as_sibling) {
+    auto [ours, theirs] = TRY(os::socket_pair());
+    constexpr std::uint64_t kNamespaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP;
+    // The network namespace belongs to our user namespace, not to the container's: it is entered before the clone,
+    // because afterwards the child would have no right to.
+    if (network >= 0)
+        TRY(os::enter_namespace(network, CLONE_NEWNET));
+    auto child = os::clone_process(kNamespaces | (as_sibling ? static_cast<std::uint64_t>(CLONE_PARENT) : 0));
+    if (child && child->pid == 0)
+        become_init(cloner.init, theirs.get(), true);
+    if (network >= 0)
+        if (auto back = os::enter_namespace(cloner.own_network, CLONE_NEWNET); !back)
+            ::abort(); // we hold this namespace and every capability over it; going on elsewhere would be worse
+    if (!child)
+        return std::unexpected(std::move(child).error());
+    Cell cell{child->pid, std::move(child->pidfd), std::move(ours)};
+    const auto prepared = [&]() -> Result<void> {
+        TRY(write_map(cell.pid, "uid_map", cloner.uid_map));
+        TRY(write_map(cell.pid, "gid_map", cloner.gid_map));
+        return os::send_message(cell.control.get(), "m");
+    }();
+    if (!prepared) {
+        (void)os::send_signal(cell.pidfd.get(), SIGKILL);
+        if (!as_sibling)
+            ::waitpid(cell.pid, nullptr, 0);
+        return std::unexpected(prepared.error());
+    }
+    return cell;
+}
+
+Result<Cell> clone_into(const Cloner& cloner, int pidfd, pid_t pid) {
+    auto [ours, theirs] = TRY(os::socket_pair());
+    auto [answer, question] = TRY(os::socket_pair());
+    // The payload's time namespace is that of init's children (time_namespaces(7)); a kernel without them has no file.
+    auto time = os::open_namespace(pid, "time_for_children");
+    auto middle = TRY(os::clone_process(0));
+    if (middle.pid == 0) {
+        const auto give_up = [&] {
+            const std::int32_t error = errno;
+            (void)os::send_message(question.get(), std::string_view(reinterpret_cast<const char*>(&error), sizeof error));
+            ::_exit(1);
+        };
+        // setns(2) with a pidfd enters all at once (Linux 5.8), judged by the rights we have before.
+        constexpr int kNamespaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP | CLONE_NEWNET;
+        if (::setns(pidfd, kNamespaces) < 0)
+            give_up();
+        if (time && ::setns(time->get(), CLONE_NEWTIME) < 0)
+            give_up();
+        auto child = os::clone_process(CLONE_PARENT);
+        if (!child)
+            give_up();
+        if (child->pid == 0)
+            become_init(cloner.init, theirs.get(), false);
+        const std::int32_t number = child->pid;
+        const int fd = child->pidfd.get();
+        (void)os::send_message(question.get(), std::string_view(reinterpret_cast<const char*>(&number), sizeof number), {&fd, 1});
+        ::_exit(0);
+    }
+    question.reset();
+    auto message = os::receive_message(answer.get(), 64);
+    while (::waitpid(middle.pid, nullptr, 0) < 0 && errno == EINTR) {
+    }
+    if (!message)
+        return std::unexpected(std::move(message).error());
+    std::int32_t number = 0;
+    if (message->bytes.size() != sizeof number)
+        return fail_errno("join the container", ESRCH);
+    std::memcpy(&number, message->bytes.data(), sizeof number);
+    if (message->fds.size() != 1)
+        return fail_errno("join the container", number);
+    return Cell{number, Pidfd(std::move(message->fds[0])), std::move(ours)};
+}
+
+} // namespace squish::keeper

@@ -1,0 +1,461 @@
+#include "keeper/server.h"
+
+#include "launch/format.h"
+#include "os/process.h"
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+
+namespace squish::keeper {
+
+using wire::ContainerPhase;
+using wire::keeper_message;
+using wire::KeeperKind;
+
+namespace {
+
+constexpr std::size_t kMaxCells = 64;
+constexpr std::size_t kMaxClients = 16;
+
+std::uint64_t monotonic_ns() {
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+std::vector<int> borrow(const std::vector<UniqueFd>& fds) {
+    std::vector<int> raw;
+    raw.reserve(fds.size());
+    for (const auto& fd : fds)
+        raw.push_back(fd.get());
+    return raw;
+}
+
+Result<void> send_plan(const Cell& cell, const std::vector<UniqueFd>& fds, bool last) {
+    const launch::PlanMessage message{launch::kMagic, last ? 1U : 0U};
+    return os::send_message(cell.control.get(), {reinterpret_cast<const char*>(&message), sizeof message}, borrow(fds));
+}
+
+} // namespace
+
+Result<std::unique_ptr<Server>> Server::make(Home home, UniqueFd init, UniqueFd listener) {
+    std::unique_ptr<Server> server(new Server);
+    server->home_ = std::move(home);
+    server->init_ = std::move(init);
+    server->listener_ = std::move(listener);
+    server->cloner_ = {server->init_.get(), server->home_.uid_map, server->home_.gid_map, server->home_.network.get()};
+    server->epoll_ = UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
+    if (!server->epoll_)
+        return fail_errno("epoll_create");
+    server->logs_ = TRY(LogCap::open());
+    auto* self = server.get();
+    TRY(self->add(self->logs_.fd(), [self] { self->logs_.on_readable(); }));
+    TRY(self->add(self->listener_.get(), [self] { self->accept_client(); }));
+    return server;
+}
+
+int Server::run() {
+    while (!stopping_) {
+        epoll_event events[64];
+        const int count = ::epoll_wait(epoll_.get(), events, 64, -1);
+        if (count < 0 && errno != EINTR)
+            return 1;
+        for (int i = 0; i < count && !stopping_; ++i) {
+            const auto found = handlers_.find(events[i].data.fd);
+            if (found == handlers_.end())
+                continue; // an earlier handler of this round removed it
+            const auto handler = found->second; // stays alive while it runs, even if it removes itself
+            (*handler)();
+        }
+    }
+    for (auto& [id, process] : processes_)
+        if (process.phase != ContainerPhase::exited)
+            (void)os::send_signal(process.cell.pidfd.get(), SIGKILL);
+    for (auto& [id, process] : processes_)
+        if (process.phase != ContainerPhase::exited)
+            (void)os::wait_ended(process.cell.pidfd.get(), 5000);
+    return 0; // cells, helpers and the twin end with us (PR_SET_PDEATHSIG)
+}
+
+Result<void> Server::add(int fd, Handler handler) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.fd = fd;
+    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) < 0)
+        return fail_errno("epoll_ctl");
+    handlers_[fd] = std::make_shared<Handler>(std::move(handler));
+    return {};
+}
+
+void Server::remove(int fd) {
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+    handlers_.erase(fd);
+}
+
+// --- clients --------------------------------------------------------------------------------------------------------
+
+void Server::accept_client() {
+    UniqueFd client(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!client || clients_.size() >= kMaxClients)
+        return;
+    // Our own user is 0 in here; nobody else's business (unix(7): the kernel translates the ids).
+    const auto peer = os::peer_credentials(client.get());
+    if (!peer || peer->uid != 0)
+        return;
+    const int fd = client.get();
+    if (add(fd, [this, fd] { on_client(fd); }))
+        clients_[fd] = std::move(client);
+}
+
+void Server::on_client(int fd) {
+    auto message = os::receive_message(fd, wire::kMaxKeeperMessage);
+    if (!message) {
+        if (message.error().sys_errno != EAGAIN)
+            disconnect(fd);
+        return;
+    }
+    if (message->peer_closed)
+        return disconnect(fd);
+    handle(fd, std::move(*message));
+}
+
+void Server::disconnect(int fd) {
+    remove(fd);
+    clients_.erase(fd);
+    for (auto& [id, process] : processes_)
+        if (process.client == fd)
+            process.client = -1;
+}
+
+void Server::tell(int client, const wire::Writer& message, std::span<const int> fds) {
+    if (clients_.contains(client) && !os::send_message(client, message.bytes(), fds))
+        disconnect(client); // it does not read, or is gone: it learns everything by `hello` when it comes back
+}
+
+void Server::tell_all(const wire::Writer& message, std::span<const int> fds) {
+    std::vector<int> all;
+    for (const auto& [fd, owner] : clients_)
+        all.push_back(fd);
+    for (const int fd : all)
+        tell(fd, message, fds);
+}
+
+void Server::answer(int client, std::uint32_t sequence, const Result<void>& result) {
+    if (result)
+        return tell(client, keeper_message(KeeperKind::done, sequence));
+    tell(client, keeper_message(KeeperKind::error, sequence).i32(result.error().sys_errno).text(result.error().message));
+}
+
+void Server::handle(int client, os::Message message) {
+    wire::Reader in(message.bytes);
+    const auto kind = static_cast<KeeperKind>(in.u32());
+    const auto sequence = in.u32();
+    const auto malformed = [&] {
+        answer(client, sequence, Result<void>(fail_errno("malformed message", EBADMSG)));
+    };
+    switch (kind) {
+    case KeeperKind::hello: {
+        const auto version = in.u32();
+        if (!in.finished())
+            return malformed();
+        if (version != wire::kKeeperVersion)
+            return answer(client, sequence, Result<void>(fail_errno("the keeper speaks another version", EPROTO)));
+        return hello(client, sequence);
+    }
+    case KeeperKind::prepare: {
+        const auto cell = in.text();
+        const bool host = in.u32() != 0;
+        if (!in.finished())
+            return malformed();
+        return answer(client, sequence, prepare(cell, host, std::move(message.fds)));
+    }
+    case KeeperKind::launch: {
+        const auto id = in.text();
+        const auto cell = in.text();
+        if (!in.finished())
+            return malformed();
+        if (auto result = launch(client, sequence, id, cell, std::move(message.fds)); !result)
+            answer(client, sequence, result);
+        return;
+    }
+    case KeeperKind::exec: {
+        const auto container = in.text();
+        const auto id = in.text();
+        if (!in.finished())
+            return malformed();
+        if (auto result = exec(client, sequence, container, id, std::move(message.fds)); !result)
+            answer(client, sequence, result);
+        return;
+    }
+    case KeeperKind::signal: {
+        const auto id = in.text();
+        const auto number = in.i32();
+        return in.finished() ? answer(client, sequence, signal(id, number)) : malformed();
+    }
+    case KeeperKind::forget: {
+        const auto id = in.text();
+        return in.finished() ? answer(client, sequence, forget(id)) : malformed();
+    }
+    case KeeperKind::put: {
+        const auto name = in.text();
+        if (!in.finished() || message.fds.empty())
+            return malformed();
+        if (store_.size() >= wire::kMaxStoredFds && !store_.contains(name))
+            return answer(client, sequence, Result<void>(fail_errno("store a descriptor", ENOSPC)));
+        store_[name] = std::move(message.fds);
+        return answer(client, sequence, {});
+    }
+    case KeeperKind::take: {
+        const auto name = in.text();
+        const auto found = store_.find(name);
+        if (!in.finished())
+            return malformed();
+        if (found == store_.end())
+            return answer(client, sequence, Result<void>(fail_errno("take '" + name + "'", ENOENT)));
+        return tell(client, keeper_message(KeeperKind::fds, sequence), borrow(found->second));
+    }
+    case KeeperKind::drop: {
+        const auto name = in.text();
+        if (!in.finished())
+            return malformed();
+        store_.erase(name);
+        return answer(client, sequence, {});
+    }
+    case KeeperKind::spawn: {
+        const auto name = in.text();
+        if (!in.finished())
+            return malformed();
+        const auto pid = spawn(name, std::move(message.fds));
+        if (!pid)
+            return answer(client, sequence, Result<void>(std::unexpected(pid.error())));
+        return tell(client, keeper_message(KeeperKind::spawned, sequence).i32(*pid));
+    }
+    case KeeperKind::discard: {
+        const auto name = in.text();
+        if (!in.finished())
+            return malformed();
+        if (const auto found = cells_.find(name); found != cells_.end())
+            ::shutdown(found->second.control.get(), SHUT_WR); // it ends; on_cell_ended reaps it
+        return answer(client, sequence, {});
+    }
+    case KeeperKind::watch_log: {
+        const auto id = in.text();
+        const auto limit = in.u64();
+        if (!in.finished() || !processes_.contains(id))
+            return malformed();
+        return answer(client, sequence, logs_.watch(id, std::move(message.fds), limit));
+    }
+    case KeeperKind::shut_down:
+        answer(client, sequence, {});
+        stopping_ = true;
+        return;
+    default:
+        return malformed();
+    }
+}
+
+void Server::hello(int client, std::uint32_t sequence) {
+    for (const auto& [id, process] : processes_) {
+        if (process.is_exec() || process.phase == ContainerPhase::starting)
+            continue;
+        const int fd = process.cell.pidfd.get();
+        const bool alive = process.phase == ContainerPhase::running;
+        tell(client, keeper_message(KeeperKind::container, sequence).text(id).u32(std::to_underlying(process.phase)).i32(process.cell.pid).i32(process.status),
+             alive ? std::span<const int>(&fd, 1) : std::span<const int>());
+    }
+    tell(client, keeper_message(KeeperKind::hello_done, sequence).i32(::getpid()).u32(home_.single_id ? 1 : 0).text(home_.uid_map).text(home_.gid_map));
+}
+
+// --- cells and processes ----------------------------------------------------------------------------------------------
+
+Result<void> Server::prepare(const std::string& name, bool host_network, std::vector<UniqueFd> fds) {
+    if (name.empty() || cells_.contains(name))
+        return fail_errno("cell '" + name + "'", EEXIST);
+    if (cells_.size() >= kMaxCells || fds.empty() || (!host_network && fds.size() < 2))
+        return fail_errno("prepare a cell", fds.empty() ? EINVAL : ENOSPC);
+    UniqueFd network;
+    if (!host_network) {
+        network = std::move(fds.back());
+        fds.pop_back();
+    }
+    auto cell = TRY(host_network ? clone_cell_in_host_network(home_.twin.get()) : clone_cell(cloner_, network.get(), false));
+    if (auto sent = send_plan(cell, fds, false); !sent) {
+        (void)os::send_signal(cell.pidfd.get(), SIGKILL);
+        (void)os::wait_ended(cell.pidfd.get(), 1000);
+        (void)os::reap(cell.pidfd.get());
+        return sent;
+    }
+    TRY(add(cell.pidfd.get(), [this, name] { on_cell_ended(name); }));
+    cells_[name] = std::move(cell);
+    return {};
+}
+
+void Server::on_cell_ended(const std::string& name) {
+    const auto found = cells_.find(name);
+    if (found == cells_.end())
+        return;
+    remove(found->second.pidfd.get());
+    (void)os::reap(found->second.pidfd.get());
+    cells_.erase(found);
+    tell_all(keeper_message(KeeperKind::cell_lost, 0).text(name));
+}
+
+Result<void> Server::launch(int client, std::uint32_t sequence, const std::string& id, const std::string& cell_name, std::vector<UniqueFd> fds) {
+    const auto found = cells_.find(cell_name);
+    if (found == cells_.end())
+        return fail_errno("launch in cell '" + cell_name + "'", ENOENT);
+    if (id.empty() || processes_.contains(id))
+        return fail_errno("launch '" + id + "'", EEXIST);
+    if (processes_.size() >= wire::kMaxContainers)
+        return fail_errno("more than 4096 containers", ENOSPC);
+    Cell cell = std::move(found->second);
+    cells_.erase(found);
+    remove(cell.pidfd.get());
+    return start(client, sequence, id, "", std::move(cell), std::move(fds), monotonic_ns());
+}
+
+Result<void> Server::exec(int client, std::uint32_t sequence, const std::string& container, const std::string& id, std::vector<UniqueFd> fds) {
+    const auto found = processes_.find(container);
+    if (found == processes_.end() || found->second.phase != ContainerPhase::running || found->second.is_exec())
+        return fail_errno("exec in '" + container + "'", ESRCH);
+    if (id.empty() || processes_.contains(id))
+        return fail_errno("exec '" + id + "'", EEXIST);
+    if (processes_.size() >= wire::kMaxContainers)
+        return fail_errno("more than 4096 containers", ENOSPC);
+    const auto began = monotonic_ns();
+    auto cell = TRY(clone_into(cloner_, found->second.cell.pidfd.get(), found->second.cell.pid));
+    return start(client, sequence, id, container, std::move(cell), std::move(fds), began);
+}
+
+Result<void> Server::start(int client, std::uint32_t sequence, std::string id, std::string container, Cell cell,
+                           std::vector<UniqueFd> fds, std::uint64_t cloned_ns) {
+    auto& process = processes_[id];
+    process = Process{.id = id, .container = std::move(container), .cell = std::move(cell), .client = client, .sequence = sequence, .cloned_ns = cloned_ns};
+    const auto started = [&]() -> Result<void> {
+        if (fds.empty())
+            return fail_errno("launch without a plan", EINVAL);
+        TRY(add(process.cell.control.get(), [this, id] { on_report(id); }));
+        TRY(add(process.cell.pidfd.get(), [this, id] { on_ended(id); }));
+        return send_plan(process.cell, fds, true);
+    }();
+    if (!started) { // ends as an unknown child; nothing was reported
+        process.client = -1;
+        process.phase = ContainerPhase::exited;
+        remove(process.cell.control.get());
+        remove(process.cell.pidfd.get());
+        (void)os::send_signal(process.cell.pidfd.get(), SIGKILL);
+        (void)os::wait_ended(process.cell.pidfd.get(), 1000);
+        (void)os::reap(process.cell.pidfd.get());
+        processes_.erase(id);
+    }
+    return started;
+}
+
+void Server::started(Process& process, std::uint64_t received_ns, std::uint64_t rooted_ns, std::uint64_t executed_ns) {
+    process.phase = ContainerPhase::running;
+    const int fd = process.cell.pidfd.get();
+    tell(process.client, keeper_message(KeeperKind::launched, process.sequence).i32(process.cell.pid).u64(received_ns).u64(rooted_ns).u64(executed_ns).u64(process.cloned_ns),
+         {&fd, 1});
+}
+
+void Server::start_failed(Process& process, std::uint32_t step, int error) {
+    tell(process.client, keeper_message(KeeperKind::failed_step, process.sequence).u32(step).i32(error));
+    process.client = -1;
+    (void)os::send_signal(process.cell.pidfd.get(), SIGKILL); // it ends by itself; this makes sure
+}
+
+// What init says on its control socket; at its end, what the lack of a word means.
+void Server::on_report(const std::string& id) {
+    const auto found = processes_.find(id);
+    if (found == processes_.end())
+        return;
+    Process& process = found->second;
+    const auto message = os::receive_message(process.cell.control.get(), sizeof(launch::Report));
+    if (!message || message->bytes.size() != sizeof(launch::Report)) {
+        remove(process.cell.control.get());
+        // An exec that closed its socket without a complaint has been executed (close-on-exec).
+        if (process.is_exec() && process.phase == ContainerPhase::starting && process.client >= 0)
+            started(process, 0, 0, monotonic_ns());
+        return;
+    }
+    launch::Report report{};
+    std::memcpy(&report, message->bytes.data(), sizeof report);
+    if (report.magic != launch::kMagic)
+        return;
+    switch (report.kind) {
+    case launch::ReportKind::started:
+        if (process.phase == ContainerPhase::starting)
+            started(process, report.received_ns, report.rooted_ns, report.executed_ns);
+        break;
+    case launch::ReportKind::failed:
+        if (process.phase == ContainerPhase::starting)
+            start_failed(process, report.step, report.value);
+        break;
+    case launch::ReportKind::exited:
+        process.status = report.value;
+        process.told_status = true;
+        break;
+    }
+}
+
+void Server::on_ended(const std::string& id) {
+    // The last words of init may still be in the socket: they come first.
+    for (auto found = processes_.find(id); found != processes_.end(); found = processes_.find(id)) {
+        const int control = found->second.cell.control.get();
+        if (!handlers_.contains(control))
+            break;
+        char peek = 0;
+        if (::recv(control, &peek, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN)
+            break;
+        on_report(id);
+    }
+    const auto found = processes_.find(id);
+    if (found == processes_.end())
+        return;
+    Process& process = found->second;
+    const auto result = os::reap(process.cell.pidfd.get());
+    if (result && !result->changed)
+        return;
+    remove(process.cell.pidfd.get());
+    if (handlers_.contains(process.cell.control.get()))
+        remove(process.cell.control.get());
+    process.cell.control.reset();
+    logs_.forget(id);
+    if (!process.told_status)
+        process.status = result ? result->status : SIGKILL;
+    if (process.phase == ContainerPhase::starting) { // never ran: whoever waits has been told, or is told now
+        if (process.client >= 0)
+            start_failed(process, ~0U, ESRCH);
+        processes_.erase(found);
+        return;
+    }
+    process.phase = ContainerPhase::exited;
+    process.cell.pidfd.reset();
+    tell_all(keeper_message(KeeperKind::exited, 0).text(id).i32(process.status));
+}
+
+Result<void> Server::signal(const std::string& id, int number) {
+    const auto found = processes_.find(id);
+    if (found == processes_.end())
+        return fail_errno("signal '" + id + "'", ESRCH);
+    if (found->second.phase == ContainerPhase::exited)
+        return {};
+    return os::send_signal(found->second.cell.pidfd.get(), number);
+}
+
+Result<void> Server::forget(const std::string& id) {
+    const auto found = processes_.find(id);
+    if (found == processes_.end())
+        return {};
+    if (found->second.phase != ContainerPhase::exited)
+        return fail_errno("forget '" + id + "', which runs", EBUSY);
+    processes_.erase(found);
+    return {};
+}
+
+} // namespace squish::keeper

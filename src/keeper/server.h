@@ -1,0 +1,95 @@
+// The keeper's event loop: clones cells, hands plans over, keeps exit statuses and descriptors, tells squishd.
+//
+// How this works
+//   One epoll instance, one thread, no call that waits for anybody but the kernel. Every descriptor has a handler; a
+//   client that does not read what we tell it is disconnected (it asks again after connecting). What a request makes
+//   us hold is bounded: containers, cells, stored descriptors, message sizes.
+//   A container is known by its id from `launch` until `forget`; an exec likewise by its own id.
+#pragma once
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "keeper/bootstrap.h"
+#include "keeper/cell.h"
+#include "keeper/log_cap.h"
+#include "os/socket.h"
+#include "wire/keeper_protocol.h"
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace squish::keeper {
+
+class Server {
+public:
+    [[nodiscard]] static Result<std::unique_ptr<Server>> make(Home home, UniqueFd init, UniqueFd listener);
+    // Serves until shut_down; returns the exit code of the process.
+    int run();
+
+private:
+    struct Process { // a container or an exec
+        std::string id;
+        std::string container; // of an exec: the container; else empty
+        Cell cell;
+        wire::ContainerPhase phase = wire::ContainerPhase::starting;
+        int status = 0;        // wait status; the payload's own where init told it
+        bool told_status = false;
+        int client = -1;       // who waits for the answer to `launch`
+        std::uint32_t sequence = 0;
+        std::uint64_t cloned_ns = 0;
+        [[nodiscard]] bool is_exec() const { return !container.empty(); }
+    };
+    struct Helper {
+        std::string name;
+        pid_t pid;
+        Pidfd pidfd;
+    };
+    using Handler = std::function<void()>;
+
+    Server() = default;
+    [[nodiscard]] Result<void> add(int fd, Handler handler);
+    void remove(int fd);
+
+    void accept_client();
+    void on_client(int fd);
+    void disconnect(int fd);
+    void tell(int client, const wire::Writer& message, std::span<const int> fds = {});
+    void tell_all(const wire::Writer& message, std::span<const int> fds = {});
+    void answer(int client, std::uint32_t sequence, const Result<void>& result);
+
+    void handle(int client, os::Message message);
+    void hello(int client, std::uint32_t sequence);
+    [[nodiscard]] Result<void> prepare(const std::string& name, bool host_network, std::vector<UniqueFd> fds);
+    [[nodiscard]] Result<void> start(int client, std::uint32_t sequence, std::string id, std::string container, Cell cell,
+                                     std::vector<UniqueFd> fds, std::uint64_t cloned_ns);
+    [[nodiscard]] Result<void> launch(int client, std::uint32_t sequence, const std::string& id, const std::string& cell, std::vector<UniqueFd> fds);
+    [[nodiscard]] Result<void> exec(int client, std::uint32_t sequence, const std::string& container, const std::string& id, std::vector<UniqueFd> fds);
+    [[nodiscard]] Result<void> signal(const std::string& id, int number);
+    [[nodiscard]] Result<void> forget(const std::string& id);
+    [[nodiscard]] Result<pid_t> spawn(const std::string& name, std::vector<UniqueFd> fds);
+
+    void on_report(const std::string& id);
+    void on_ended(const std::string& id);
+    void on_cell_ended(const std::string& name);
+    void on_helper_ended(int fd);
+    void started(Process& process, std::uint64_t received_ns, std::uint64_t rooted_ns, std::uint64_t executed_ns);
+    void start_failed(Process& process, std::uint32_t step, int error);
+
+    Home home_;
+    UniqueFd init_, listener_, epoll_;
+    Cloner cloner_;
+    LogCap logs_;
+    std::map<int, std::shared_ptr<Handler>> handlers_;
+    std::map<int, UniqueFd> clients_;
+    std::map<std::string, Cell> cells_;
+    std::map<std::string, Process> processes_;
+    std::map<std::string, std::vector<UniqueFd>> store_;
+    std::map<int, Helper> helpers_; // by pidfd
+    bool stopping_ = false;
+};
+
+} // namespace squish::keeper

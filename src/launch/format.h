@@ -1,0 +1,165 @@
+// The launch plan on the wire: what squish-init executes, in order.
+//
+// How this works
+//   The engine decides everything and writes a plan: a header and a sequence of steps of one shape (a kind, two
+//   numbers, a wide number, two texts). It travels in a sealed memfd. Descriptors travel beside it; received ones
+//   occupy slots 0…N-1 of init's descriptor table in the order of sending, and steps may fill further slots.
+//   Init maps the memfd and executes one step after the other; the first that fails is reported by its index.
+//
+// This header is shared with squish-init, which has no libc and no exceptions: nothing but <cstdint> and <cstddef>.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace squish::launch {
+
+inline constexpr std::uint32_t kMagic = 0x31505153; // "SQP1"
+inline constexpr std::uint32_t kSlots = 320;        // descriptor table of init: 253 received at most, then its own
+inline constexpr std::uint32_t kOwnSlots = 256;     // the first slot for descriptors that steps make
+inline constexpr std::uint32_t kMaxPlanBytes = 8 << 20;
+inline constexpr std::uint32_t kMaxSteps = 16384;
+
+// Every step Should do what it says and Must not leave a descriptor open over exec (all are close-on-exec).
+enum class StepKind : std::uint16_t {
+    none = 0,
+
+    // --- descriptors -------------------------------------------------------------------------------------------
+    new_proc = 1,       // a=slot: fsopen("proc") of this pid namespace, detached
+    new_tmpfs = 2,      // a=slot, text1=options "size=64k,mode=0755", c=MOUNT_ATTR_*
+    new_devpts = 3,     // a=slot, text1=options
+    new_mqueue = 4,     // a=slot
+    stage = 5,          // a=slot: attach the detached mount at the staging point NUMBER b, where it can be filled
+    device = 6,         // a=slot of a staged /dev, text1=name: the host's device node of that name, bound
+    symlink = 7,        // a=slot, text1=content, text2=name beneath the slot's folder
+    directory = 8,      // a=slot, text1=name, b=mode
+    attach_beneath = 9, // a=slot of a staged folder, b=slot of a mount, text1=name: attach the mount there
+
+    // --- the root ----------------------------------------------------------------------------------------------
+    root = 16,      // a=slot: this detached mount becomes the new root
+    attach = 17,    // a=slot, text1=absolute path in the new root (openat2 RESOLVE_IN_ROOT); flags & kStaged: moves a staged tree
+    read_only = 18, // a=slot: remount read-only (mount_setattr), c=MOUNT_ATTR_* to set
+    pivot = 19,     // the new root becomes "/", the old one is detached
+
+    // --- the rest of the surroundings ----------------------------------------------------------------------------
+    hostname = 32,     // text1
+    time_offset = 33,  // a=slot of proc: an own time namespace in which CLOCK_BOOTTIME starts now
+    loopback = 34,     // bring lo up (an own network namespace made by clone)
+    no_dump = 35,      // PR_SET_DUMPABLE 0 for init
+
+    // --- the payload; these only collect, `run` or `become` acts -----------------------------------------------------
+    argument = 48,     // text1
+    environment = 49,  // text1="KEY=value"
+    work_folder = 50,  // text1: created never, an error where missing
+    ids = 51,          // a=uid, b=gid, flags & kKeepGroups: setgroups is denied here (single-id map)
+    standard_io = 52,  // a=slot of stdin, b=slot of stdout, c=slot of stderr
+    terminal = 53,     // a=slot of the console socket, b=rows<<16|columns
+    capabilities = 54, // c=bit mask that the payload keeps (permitted, effective, inheritable, ambient, bounding)
+    resource_limit = 55, // a=RLIMIT_*, b unused, c=soft, text1=hard in decimal where it differs
+    seccomp = 56,      // a=slot of a memfd with struct sock_filter[] (its own issue; place kept)
+    run = 64,          // text1=command: fork; the child becomes the payload (PID 2), init stays as PID 1
+    become = 65,       // text1=command: this very process becomes the payload (`squish exec`)
+};
+
+inline constexpr std::uint16_t kStaged = 1;
+inline constexpr std::uint16_t kKeepGroups = 1;
+
+struct PlanHeader {
+    std::uint32_t magic;
+    std::uint32_t size; // of the whole plan, this header included
+    std::uint32_t steps;
+    std::uint32_t reserved;
+};
+
+struct Step {
+    std::uint16_t kind;
+    std::uint16_t flags;
+    std::uint32_t size; // of this step with its texts, a multiple of 8
+    std::uint32_t a;
+    std::uint32_t b;
+    std::uint64_t c;
+    std::uint32_t text1_size; // without the NUL that follows
+    std::uint32_t text2_size;
+    // text1 NUL text2 NUL padding
+};
+static_assert(sizeof(PlanHeader) == 16 && sizeof(Step) == 32);
+
+// One step, checked: the texts end with NUL and hold none before.
+struct StepView {
+    const Step* step = nullptr;
+    const char* text1 = nullptr;
+    const char* text2 = nullptr;
+};
+
+// Walks a plan without trusting it: every size is checked against the bytes that are there.
+class PlanReader {
+public:
+    PlanReader(const void* bytes, std::size_t size) : bytes_(static_cast<const char*>(bytes)), size_(size) {
+        if (size < sizeof(PlanHeader))
+            return;
+        const auto* header = reinterpret_cast<const PlanHeader*>(bytes_);
+        valid_ = header->magic == kMagic && header->size == size && size <= kMaxPlanBytes && header->steps <= kMaxSteps;
+        steps_ = valid_ ? header->steps : 0;
+    }
+    [[nodiscard]] bool valid() const { return valid_; }
+    [[nodiscard]] std::uint32_t steps() const { return steps_; }
+
+    // The next step; false at the end or where the plan is malformed (valid() is false then).
+    bool next(StepView& out) {
+        if (!valid_ || index_ == steps_)
+            return false;
+        const std::size_t left = size_ - offset_;
+        const auto* step = reinterpret_cast<const Step*>(bytes_ + offset_);
+        const bool sound = left >= sizeof(Step) && step->size % 8 == 0 && step->size >= sizeof(Step) && step->size <= left &&
+                           std::size_t{step->text1_size} + step->text2_size + 2 <= step->size - sizeof(Step);
+        if (!sound)
+            return valid_ = false;
+        out.step = step;
+        out.text1 = bytes_ + offset_ + sizeof(Step);
+        out.text2 = out.text1 + step->text1_size + 1;
+        if (!is_text(out.text1, step->text1_size) || !is_text(out.text2, step->text2_size))
+            return valid_ = false;
+        offset_ += step->size;
+        ++index_;
+        return true;
+    }
+
+private:
+    static bool is_text(const char* text, std::size_t size) {
+        for (std::size_t i = 0; i < size; ++i)
+            if (text[i] == '\0')
+                return false;
+        return text[size] == '\0';
+    }
+
+    const char* bytes_;
+    std::size_t size_;
+    std::size_t offset_ = sizeof(PlanHeader);
+    std::uint32_t index_ = 0;
+    std::uint32_t steps_ = 0;
+    bool valid_ = false;
+};
+
+// --- what init tells the keeper, and the keeper init, over fd 3 (SOCK_SEQPACKET) ---------------------------------------
+
+enum class ReportKind : std::uint32_t {
+    started = 1, // the payload has been executed; value = its pid inside
+    failed = 2,  // step `step` failed with errno `value`
+    exited = 3,  // the payload ended; value = its wait status. Init exits right after.
+};
+
+struct Report {
+    std::uint32_t magic;
+    ReportKind kind;
+    std::uint32_t step; // index of the step, counted over all plans this init was given
+    std::int32_t value;
+    std::uint64_t received_ns, rooted_ns, executed_ns; // CLOCK_MONOTONIC: plan received, pivoted, payload executed
+};
+
+// A plan message: this header, with the plan's memfd as the first descriptor and the slots' descriptors behind it.
+struct PlanMessage {
+    std::uint32_t magic;
+    std::uint32_t last; // 1: nothing follows, the plan contains `run` or `become`; 0: a prelude, wait for more
+};
+
+} // namespace squish::launch

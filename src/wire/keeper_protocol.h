@@ -1,0 +1,61 @@
+// What squishd asks of the keeper, and what the keeper tells. One message per SOCK_SEQPACKET datagram on keeper.sock:
+// u32 kind, u32 sequence number, then the fields in the order given here (wire/codec.h). An answer repeats the
+// sequence number; events have 0.
+#pragma once
+
+#include "base/result.h"
+#include "wire/codec.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace squish::wire {
+
+inline constexpr std::uint32_t kKeeperVersion = 1;
+inline constexpr std::size_t kMaxKeeperMessage = 64 * 1024;
+inline constexpr std::size_t kMaxContainers = 4096; // what the keeper holds at once
+inline constexpr std::size_t kMaxStoredFds = 4096;
+
+enum class KeeperKind : std::uint32_t {
+    // requests → answers
+    hello = 1,    // u32 version                     → hello_done after one `container` per container
+    prepare = 2,  // text cell, u32 host network; fds: prelude plan, its slots…; the last fd is the netns unless host → done
+    launch = 3,   // text id, text cell, u64 log limit; fds: plan, its slots…           → launched or failed_step
+    exec = 4,     // text id, text exec id; fds: plan, its slots…                     → launched or failed_step
+    signal = 5,   // text id (or exec id), i32 signal                                 → done
+    forget = 6,   // text id (or exec id): its end has been recorded                   → done
+    put = 7,      // text name; fds: what to keep                                     → done
+    take = 8,     // text name                                                        → fds (copies; the keeper keeps its own)
+    drop = 9,     // text name                                                        → done
+    spawn = 10,   // text helper name; fds: program, listening socket, log file        → spawned
+    shut_down = 11, // kills everything and ends                                       → done
+    discard = 12, // text cell: an unused cell is not wanted any more                  → done
+    watch_log = 13, // text id, u64 limit; fds: files                                  → done
+
+    // answers
+    done = 32,
+    error = 33,       // i32 errno, text what
+    hello_done = 34,  // i32 keeper pid, u32 single_id, text uid_map, text gid_map
+    launched = 35,    // i32 pid, u64 received_ns, u64 rooted_ns, u64 executed_ns, u64 cloned_ns; fds: pidfd
+    failed_step = 36, // u32 step, i32 errno
+    fds = 37,         // fds
+    spawned = 38,     // i32 pid; fds: pidfd
+
+    // events, and the list that precedes hello_done
+    container = 64, // text id, u32 state (ContainerPhase), i32 pid, i32 wait status; fds: pidfd where it runs
+    exited = 65,    // text id or exec id, i32 wait status
+    helper_exited = 66, // text name, i32 wait status
+    cell_lost = 67, // text cell
+};
+
+enum class ContainerPhase : std::uint32_t { starting = 1, running = 2, exited = 3 };
+
+// The beginning of a message for `kind`.
+[[nodiscard]] inline Writer keeper_message(KeeperKind kind, std::uint32_t sequence) {
+    Writer writer;
+    writer.u32(std::to_underlying(kind)).u32(sequence);
+    return writer;
+}
+
+} // namespace squish::wire
