@@ -55,7 +55,6 @@ mirror_if_unreadable() { # ARGS…
 # top is a folder of theirs that only refers to the build.
 run_ctest() { # PRESET LABELS JOBS
     local folder status=0
-    [ -e "build/$1/build.ninja" ] || return 1
     folder=$(make_test_folder squish-ctest)
     printf 'subdirs("%s")\n' "$ROOT/build/$1" >"$folder/CTestTestfile.cmake"
     as_test_user "$folder" ctest --test-dir "$folder" -L "^($2)\$" -j "$3" --timeout 180 --output-on-failure \
@@ -72,6 +71,21 @@ run_ctest() { # PRESET LABELS JOBS
 
 # In a subshell: a build that fails ends its phase and not the run.
 build_preset() { (run_build "$@"); }
+
+# For phases that are asked for without the phase `release`.
+RELEASE=unknown
+need_release() {
+    if [ $RELEASE = unknown ]; then
+        RELEASE=failed
+        if build_preset release; then RELEASE=built; fi
+    fi
+    [ $RELEASE = built ] || { echo "the release build failed" && return 1; }
+}
+
+phase_ctest() { # LABELS JOBS
+    need_release || return 1
+    run_ctest release "$@"
+}
 
 phase_asan() {
     build_preset asan || return 1
@@ -93,6 +107,7 @@ phase_lint() {
 
 phase_e2e() {
     local report status=0
+    need_release || return 1
     report=$(mktemp)
     SQUISH_E2E_REPORT=$report SQUISH_E2E_PREPARED=1 test/test-e2e.sh || status=$?
     # shellcheck disable=SC2046 # three numbers
@@ -155,10 +170,10 @@ main() {
     mirror_if_unreadable "$@"
     for one in "${phases[@]}"; do
         case $one in # a function in a condition: its failure is counted, and the next phase runs
-            release) phase release build_preset release ;;
+            release) phase release need_release ;;
             lint) phase lint phase_lint ;;
-            unit) phase unit run_ctest release 'unit|lint' 2 ;;
-            integration) phase integration run_ctest release integration 1 ;;
+            unit) phase unit phase_ctest 'unit|lint' 2 ;;
+            integration) phase integration phase_ctest integration 1 ;;
             e2e) phase e2e phase_e2e ;;
             asan) phase asan phase_asan ;;
             fuzz) phase fuzz phase_fuzz ;;
