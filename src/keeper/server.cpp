@@ -1,5 +1,6 @@
 #include "keeper/server.h"
 
+#include "keeper/twin.h"
 #include "launch/format.h"
 #include "os/process.h"
 

@@ -1,0 +1,181 @@
+#include "stager/service.h"
+
+#include "base/text.h"
+#include "os/file.h"
+#include "os/mount.h"
+#include "os/process.h"
+
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace squish::stager {
+
+using wire::Json;
+
+namespace {
+
+struct SourceMount {
+    MountFd mount;
+    bool folder;
+};
+
+Error about(Error error, const Json& mount, const std::string& source) {
+    const auto label = mount.find("label");
+    std::string what = label != mount.end() && label->is_string() ? label->get<std::string>() : "'" + printable(source) + "'";
+    return std::move(error).within(what);
+}
+
+// Clones what is mounted at the user's path. The path is resolved with the user's own rights: the capabilities that we
+// hold reach no farther than the user's own ids.
+Result<SourceMount> open_source(const std::string& path, bool read_only) {
+    const auto source = TRY(os::open_file(path, O_PATH));
+    struct stat info {};
+    if (::fstat(source.get(), &info) < 0)
+        return fail_errno("look at '" + printable(path) + "'");
+    if (!S_ISDIR(info.st_mode) && !S_ISREG(info.st_mode) && !S_ISSOCK(info.st_mode) && !S_ISFIFO(info.st_mode))
+        return fail(ErrorKind::invalid, "'" + printable(path) + "' is neither a file nor a folder");
+    SourceMount out{TRY(os::clone_mount(source.get(), "", true)), S_ISDIR(info.st_mode)};
+    TRY(os::set_mount_attributes(out.mount.get(), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (read_only ? MOUNT_ATTR_RDONLY : 0), true));
+    return out;
+}
+
+Result<std::vector<Json>> get_array(const Json& body, const char* member) {
+    const auto found = body.find(member);
+    if (found == body.end() || !found->is_array())
+        return fail(ErrorKind::invalid, std::string("message without the list '") + member + "'");
+    return found->get<std::vector<Json>>();
+}
+
+bool get_flag(const Json& body, const char* member) {
+    const auto found = body.find(member);
+    return found != body.end() && found->is_boolean() && found->get<bool>();
+}
+
+} // namespace
+
+Result<Service> Service::open(const std::string& workspace) {
+    return Service(TRY(RootfsCache::open(workspace)));
+}
+
+Result<Reply> Service::handle(const Json& request) {
+    const auto op = TRY(wire::get_string(request, "op"));
+    if (op == "stage")
+        return stage(request);
+    if (op == "network.up")
+        return network_up(request);
+    if (op == "network.slot")
+        return network_slot();
+    if (op == "network.release")
+        return network_release(request);
+    if (op == "network.isolated")
+        return isolated_network();
+    return fail(ErrorKind::invalid, "unknown request '" + printable(op) + "'");
+}
+
+// Mounts of the user first, since their kinds decide what the skeleton must hold; then the root.
+Result<Reply> Service::stage(const Json& request) {
+    Reply reply;
+    std::vector<Point> points;
+    Json kinds = Json::array();
+    std::vector<UniqueFd> mounts;
+    for (const auto& mount : TRY(get_array(request, "mounts"))) {
+        if (!mount.is_object())
+            return fail(ErrorKind::invalid, "malformed mount");
+        const auto source = TRY(wire::get_string(mount, "source"));
+        const auto target = TRY(wire::get_string(mount, "target"));
+        auto opened = open_source(source, get_flag(mount, "read_only"));
+        if (!opened)
+            return std::unexpected(about(std::move(opened).error(), mount, source));
+        if (!get_flag(mount, "nested")) // a target inside another mount must exist there; it is no point of the root
+            points.push_back({.path = target, .folder = opened->folder, .content = {}, .generated = false});
+        kinds.push_back(opened->folder ? "folder" : "file");
+        mounts.push_back(std::move(opened->mount));
+    }
+    for (const auto& folder : TRY(get_array(request, "folders"))) {
+        if (!folder.is_string())
+            return fail(ErrorKind::invalid, "malformed folder");
+        points.push_back({.path = folder.get<std::string>(), .folder = true, .content = {}, .generated = false});
+    }
+    for (const auto& file : TRY(get_array(request, "files")))
+        points.push_back({.path = TRY(wire::get_string(file, "path")), .folder = false, .content = TRY(wire::get_string(file, "content")), .generated = true});
+    const auto rootfs = TRY(wire::get_string(request, "rootfs"));
+    auto root = rootfs_.mount(rootfs, std::move(points));
+    if (!root)
+        return std::unexpected(std::move(root).error().within("rootfs '" + printable(rootfs) + "'"));
+    reply.fds.push_back(std::move(*root));
+    for (auto& mount : mounts)
+        reply.fds.push_back(std::move(mount));
+    reply.fields["kinds"] = std::move(kinds);
+    return reply;
+}
+
+Result<Reply> Service::network_up(const Json& request) {
+    network::Options options;
+    options.mtu = static_cast<std::uint32_t>(TRY(wire::get_integer(request, "mtu")));
+    wanted_spares_ = static_cast<std::size_t>(TRY(wire::get_integer(request, "spares")));
+    if (!network_)
+        network_ = TRY(network::Network::open(options));
+    Reply reply;
+    reply.fields["gateway"] = network_->gateway();
+    reply.fields["prefix"] = network_->prefix_length();
+    reply.fields["resolv_conf"] = network::kResolvConf;
+    return reply;
+}
+
+Result<Reply> Service::network_slot() {
+    if (!network_)
+        return fail(ErrorKind::unavailable, "the network is not up");
+    auto slot = TRY(network_->acquire());
+    Reply reply;
+    reply.fields = {{"slot", slot.number}, {"address", slot.address}};
+    reply.fds.push_back(std::move(slot.netns));
+    reply.fds.push_back(std::move(slot.sysfs));
+    return reply;
+}
+
+Result<Reply> Service::network_release(const Json& request) {
+    const auto number = TRY(wire::get_integer(request, "slot"));
+    if (!network_ || number < 0 || number > 0xFFFFFFFF)
+        return fail(ErrorKind::not_found, "no such network slot");
+    Reply reply;
+    reply.fields["recycled"] = TRY(network_->release(static_cast<std::uint32_t>(number)));
+    return reply;
+}
+
+// `mode = "none"`: a network namespace with nothing but its loopback.
+Result<Reply> Service::isolated_network() {
+    const auto home = TRY(os::open_namespace(::getpid(), "net"));
+    if (::unshare(CLONE_NEWNET) < 0)
+        return fail_errno("make a network namespace");
+    auto made = [&]() -> Result<Reply> {
+        Reply reply;
+        const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+        ifreq lo{};
+        lo.ifr_name[0] = 'l';
+        lo.ifr_name[1] = 'o';
+        lo.ifr_flags = IFF_UP;
+        if (!socket || ::ioctl(socket.get(), SIOCSIFFLAGS, &lo) < 0)
+            return fail_errno("bring up loopback");
+        TRY(os::write_existing("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0"));
+        reply.fds.push_back(TRY(os::open_namespace(::getpid(), "net")));
+        reply.fds.push_back(TRY(os::new_filesystem("sysfs", {}, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)));
+        return reply;
+    }();
+    if (auto back = os::enter_namespace(home.get(), CLONE_NEWNET); !back)
+        ::_exit(1); // cannot happen with the capabilities we hold; in the wrong namespace nothing we do would be right
+    return made;
+}
+
+bool Service::idle() {
+    if (!network_)
+        return false;
+    const auto made = network_->prepare(wanted_spares_);
+    return made && *made;
+}
+
+} // namespace squish::stager

@@ -1,0 +1,41 @@
+// What the stager does for squishd: requests in, descriptors out (docs/architecture.md, "Stager requests").
+#pragma once
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "network/network.h"
+#include "stager/rootfs.h"
+#include "wire/json_channel.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace squish::stager {
+
+struct Reply {
+    wire::Json fields = wire::Json::object();
+    std::vector<UniqueFd> fds;
+};
+
+class Service {
+public:
+    [[nodiscard]] static Result<Service> open(const std::string& workspace);
+    [[nodiscard]] Result<Reply> handle(const wire::Json& request);
+    // Work for idle moments; true where there may be more.
+    [[nodiscard]] bool idle();
+
+private:
+    explicit Service(RootfsCache rootfs) : rootfs_(std::move(rootfs)) {}
+    [[nodiscard]] Result<Reply> stage(const wire::Json& request);
+    [[nodiscard]] Result<Reply> network_up(const wire::Json& request);
+    [[nodiscard]] Result<Reply> network_slot();
+    [[nodiscard]] Result<Reply> network_release(const wire::Json& request);
+    [[nodiscard]] Result<Reply> isolated_network();
+
+    RootfsCache rootfs_;
+    std::optional<network::Network> network_;
+    std::size_t wanted_spares_ = 0;
+};
+
+} // namespace squish::stager
