@@ -93,7 +93,7 @@ phase_asan() {
 }
 
 phase_lint() {
-    local status=0
+    local name status
     while read -r name status; do
         case $status in
             ok) count 1 0 ;;

@@ -12,9 +12,9 @@ count() { # PASSED FAILED [SKIPPED]
 }
 
 phase() { # NAME FUNCTION [ARGS…]
-    local name=$1 start end status=0
+    local phase_name=$1 start end status=0
     shift
-    printf '\n=== %s\n' "$name"
+    printf '\n=== %s\n' "$phase_name"
     PASSED='' FAILED='' SKIPPED=''
     start=$(now_ms)
     "$@" || status=$?
@@ -26,11 +26,11 @@ phase() { # NAME FUNCTION [ARGS…]
     fi
     # Where every test must run, one that did not is a failure.
     if [ -n "${SQUISH_TESTS_MUST_RUN-}" ] && [ "$SKIPPED" -gt 0 ]; then
-        printf '%s: %s skipped, which counts as failed here (SQUISH_TESTS_MUST_RUN)\n' "$name" "$SKIPPED" >&2
+        printf '%s: %s skipped, which counts as failed here (SQUISH_TESTS_MUST_RUN)\n' "$phase_name" "$SKIPPED" >&2
         FAILED=$((FAILED + SKIPPED)) SKIPPED=0
     fi
     TOTAL_PASSED=$((TOTAL_PASSED + PASSED)) TOTAL_FAILED=$((TOTAL_FAILED + FAILED))
-    PHASE_ROWS+=("$(printf '%-22s %7d %7d %7d %8d.%01d s' "$name" "$PASSED" "$FAILED" "$SKIPPED" \
+    PHASE_ROWS+=("$(printf '%-22s %7d %7d %7d %8d.%01d s' "$phase_name" "$PASSED" "$FAILED" "$SKIPPED" \
         $(((end - start) / 1000)) $(((end - start) % 1000 / 100)))")
     [ "$FAILED" -eq 0 ]
 }

@@ -22,7 +22,7 @@ make_test_folder() { # NAME
 # Runs a command as the test user in an environment made from nothing. HOME and the XDG folders are in FOLDER, which
 # is the test user's; its own user manager stays reachable where there is one (the systemd cgroup driver needs it).
 as_test_user() { # FOLDER COMMAND…
-    local folder=$1 uid variables
+    local folder=$1 uid variables name
     shift
     uid=$(id -u "$TEST_USER")
     variables=(HOME="$folder/home" TMPDIR="$folder" USER="$TEST_USER" LOGNAME="$TEST_USER" SHELL=/bin/sh LANG=C.UTF-8

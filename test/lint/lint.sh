@@ -26,7 +26,7 @@ check_format() {
 # Whole files with all their headers take seconds each: nothing is done where nothing changed since all was well.
 check_tidy() {
     command -v clang-tidy-19 >/dev/null && command -v run-clang-tidy-19 >/dev/null || return "$SKIPPED"
-    [ -e build/release/compile_commands.json ] || ./setup.sh build release >&2 || return 1
+    [ -e build/release/compile_commands.json ] || cmake --preset release >/dev/null || return 1
     local stamp=build/release/tidy.stamp digest log
     digest=$({ cat .clang-tidy && sources src | xargs -r cat && cat build/release/compile_commands.json; } | sha256sum)
     [ "$digest" != "$(cat "$stamp" 2>/dev/null)" ] || return 0
