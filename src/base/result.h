@@ -73,19 +73,16 @@ public:
 
 // Use as a whole statement, or as all of what follows `=` or `return`; never inside a braced initialiser
 // (GCC 12 does not destroy the members already built).
-#define TRY(expr)                                                                                                      \
-    __extension__({                                                                                                    \
-        auto try_result_ = (expr);                                                                                     \
-        if (!try_result_) [[unlikely]]                                                                                 \
-            return std::unexpected(std::move(try_result_).error());                                                   \
-        std::move(try_result_).value();                                                                                \
-    })
-
+#define TRY(expr) SQUISH_TRY_NAMED(SQUISH_TRY_JOIN(try_result_, __COUNTER__), return, expr)
 // The same inside a coroutine.
-#define CO_TRY(expr)                                                                                                   \
+#define CO_TRY(expr) SQUISH_TRY_NAMED(SQUISH_TRY_JOIN(try_result_, __COUNTER__), co_return, expr)
+
+#define SQUISH_TRY_JOIN_(a, b) a##b
+#define SQUISH_TRY_JOIN(a, b) SQUISH_TRY_JOIN_(a, b)
+#define SQUISH_TRY_NAMED(name, leave, expr)                                                                            \
     __extension__({                                                                                                    \
-        auto try_result_ = (expr);                                                                                     \
-        if (!try_result_) [[unlikely]]                                                                                 \
-            co_return std::unexpected(std::move(try_result_).error());                                                \
-        std::move(try_result_).value();                                                                                \
+        auto name = (expr);                                                                                            \
+        if (!name) [[unlikely]]                                                                                        \
+            leave std::unexpected(std::move(name).error());                                                            \
+        std::move(name).value();                                                                                       \
     })
