@@ -1,0 +1,129 @@
+#include "network/container_namespace.h"
+
+#include "network/requests.h"
+#include "os/file.h"
+#include "os/mount.h"
+#include "os/process.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <fcntl.h>
+#include <sched.h>
+
+namespace squish::network {
+
+namespace {
+
+constexpr const char* kOwnNamespace = "/proc/thread-self/ns/net";
+
+// Brings the process home whatever happens in between.
+class Visit {
+public:
+    explicit Visit(int home) : home_(home) {}
+    Visit(const Visit&) = delete;
+    Visit& operator=(const Visit&) = delete;
+    ~Visit() {
+        if (::setns(home_, CLONE_NEWNET) < 0) {
+            std::perror("squish: cannot return to the bridge's network namespace");
+            std::abort();
+        }
+    }
+
+private:
+    int home_;
+};
+
+// The kernel without such a knob has nothing to be configured; any other failure counts.
+Result<void> set_where_known(const std::string& path, std::string_view value) {
+    auto written = os::write_existing(path, value);
+    if (!written && written.error().sys_errno == ENOENT)
+        return {};
+    return written;
+}
+
+// What eth0 and lo do not take by netlink. `default` is what a link starts with: eth0 does not exist yet.
+Result<void> write_sysctls(const std::string& ping_groups) {
+    const std::string ipv4 = "/proc/sys/net/ipv4/";
+    TRY(os::write_existing(ipv4 + "ip_unprivileged_port_start", "0"));
+    TRY(set_where_known(ipv4 + "ping_group_range", ping_groups));
+    // "all" is or-ed or maximised with the link's own, and inherited from the host.
+    TRY(os::write_existing(ipv4 + "conf/all/accept_redirects", "0"));
+    TRY(os::write_existing(ipv4 + "conf/all/rp_filter", "0"));
+    // lo keeps ::1, which programs expect. No address on eth0 means no router advertisements and no neighbours.
+    TRY(set_where_known("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1"));
+    return {};
+}
+
+Result<SocketCounts> count_sockets() {
+    const auto ipv4 = TRY(os::read_file("/proc/thread-self/net/sockstat"));
+    auto ipv6 = os::read_file("/proc/thread-self/net/sockstat6");
+    if (!ipv6 && ipv6.error().sys_errno != ENOENT)
+        return std::unexpected(std::move(ipv6).error());
+    return parse_sockstat(ipv4, ipv6 ? std::string_view(*ipv6) : std::string_view());
+}
+
+Result<void> enter_new_namespace() {
+    if (::unshare(CLONE_NEWNET) == 0)
+        return {};
+    if (errno == ENOSPC)
+        return fail_errno("create network namespace", ENOSPC, "raise the limit with sysctl user.max_net_namespaces");
+    return fail_errno("create network namespace");
+}
+
+// Whether eth0 is up, and the addresses are ours and no others.
+Result<bool> is_configured(Netlink& netlink, const ContainerLink& link) {
+    const auto eth0 = TRY(netlink.link("eth0"));
+    const auto addresses = TRY(netlink.addresses());
+    const auto on_eth0 =
+        std::to_string(kContainerLinkIndex) + " " + to_string(link.address) + "/" + std::to_string(link.prefix);
+    const auto on_lo = std::to_string(kLoopbackIndex) + " 127.0.0.1/8";
+    return eth0.up && addresses.size() == 2 && std::ranges::count(addresses, on_eth0) == 1 &&
+           std::ranges::count(addresses, on_lo) == 1;
+}
+
+} // namespace
+
+Result<void> inside(int netns, int home, const std::function<Result<void>()>& visit) {
+    const Visit back(home);
+    TRY(os::enter_namespace(netns, CLONE_NEWNET));
+    return visit();
+}
+
+Result<MountFd> mount_sysfs() {
+    return os::new_filesystem("sysfs", {},
+                              MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+}
+
+Result<ContainerNamespace> make_container_namespace(int home, const std::string& ping_groups,
+                                                    const std::function<Result<ContainerLink>(int netns)>& connect) {
+    const Visit back(home);
+    TRY(enter_new_namespace());
+    auto netns = NsFd(TRY(os::open_file(kOwnNamespace, O_RDONLY)));
+    auto netlink = TRY(Netlink::open());
+    TRY(write_sysctls(ping_groups));
+    const auto link = TRY(connect(netns.get()));
+    std::array requests = {bring_up_hardened(kLoopbackIndex), bring_up_hardened(kContainerLinkIndex),
+                           add_address(kContainerLinkIndex, link.address, link.prefix),
+                           add_default_route(kContainerLinkIndex, link.gateway)};
+    TRY(netlink.send(requests));
+    auto sysfs = TRY(mount_sysfs());
+    const auto baseline = TRY(count_sockets());
+    return ContainerNamespace{std::move(netns), std::move(netlink), std::move(sysfs), baseline};
+}
+
+Result<bool> check_clean_and_renew(ContainerNamespace& space, int home, const ContainerLink& link) {
+    bool clean = false;
+    const auto look = [&]() -> Result<void> {
+        if (TRY(count_sockets()) != space.baseline || !TRY(is_configured(space.netlink, link)))
+            return {};
+        space.sysfs = TRY(mount_sysfs());
+        clean = true;
+        return {};
+    };
+    TRY(inside(space.netns.get(), home, look));
+    return clean;
+}
+
+} // namespace squish::network

@@ -1,0 +1,55 @@
+// One network namespace for one container: how it is made and how it is found clean again.
+//
+// Both visit the namespace: the calling process, which must be single-threaded, is in it for the length of the call and
+// is back in `home` when it returns. A process that cannot come back would configure the wrong namespace from
+// then on: it ends itself.
+#pragma once
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "network/address_plan.h"
+#include "network/kernel_text.h"
+#include "network/netlink.h"
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+namespace squish::network {
+
+// Runs `visit` inside the network namespace `netns`, then returns to `home`.
+[[nodiscard]] Result<void> inside(int netns, int home, const std::function<Result<void>()>& visit);
+
+struct ContainerNamespace {
+    NsFd netns;
+    // In that namespace, and kept: the kernel goes on counting a closed netlink socket for some milliseconds (it
+    // is freed after an RCU grace period), so one made for each check would be found as a trace by the next.
+    Netlink netlink;
+    MountFd sysfs;         // /sys of this namespace, read-only, attached nowhere
+    SocketCounts baseline; // before anybody else was in it
+};
+
+struct ContainerLink {
+    Ipv4 address;
+    unsigned prefix = 0;
+    Ipv4 gateway;
+};
+
+// A fresh network namespace, owned by our user namespace. `connect` is called inside, with its descriptor, to give it
+// its "eth0" (kContainerLinkIndex); it says with which address, and that is configured.
+// `ping_groups` is the value for net.ipv4.ping_group_range.
+//
+// Should: leave it so that an unprivileged payload can use every port and ping, and so that routes cannot be
+// steered from outside (no redirects, no source routes, no IPv6 on eth0, hence no router advertisements).
+// Must not: leave anything writable to a process without capabilities over our user namespace.
+[[nodiscard]] Result<ContainerNamespace>
+make_container_namespace(int home, const std::string& ping_groups,
+                         const std::function<Result<ContainerLink>(int netns)>& connect);
+
+// A new mount of the sysfs of the network namespace that the caller is in.
+[[nodiscard]] Result<MountFd> mount_sysfs();
+
+// True where nobody has left a trace: see network.h, "Recycling". Also renews `sysfs`.
+[[nodiscard]] Result<bool> check_clean_and_renew(ContainerNamespace& space, int home, const ContainerLink& link);
+
+} // namespace squish::network

@@ -1,0 +1,153 @@
+#include "network/requests.h"
+
+#include <arpa/inet.h>
+#include <linux/if_link.h>
+#include <linux/ip.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <netlink/addr.h>
+#include <netlink/msg.h>
+#include <netlink/route/addr.h>
+#include <netlink/route/link.h>
+#include <netlink/route/link/inet.h>
+#include <netlink/route/link/veth.h>
+#include <netlink/route/nexthop.h>
+#include <netlink/route/route.h>
+
+namespace squish::network {
+
+namespace {
+
+struct Put {
+    void operator()(rtnl_link* link) const noexcept { rtnl_link_put(link); }
+    void operator()(rtnl_addr* address) const noexcept { rtnl_addr_put(address); }
+    void operator()(rtnl_route* route) const noexcept { rtnl_route_put(route); }
+    void operator()(nl_addr* address) const noexcept { nl_addr_put(address); }
+};
+using Link = std::unique_ptr<rtnl_link, Put>;
+using Address = std::unique_ptr<nl_addr, Put>;
+
+Address to_libnl(Ipv4 address, unsigned prefix) {
+    const std::uint32_t bytes = htonl(address.value);
+    Address built(nl_addr_build(AF_INET, &bytes, sizeof bytes));
+    nl_addr_set_prefixlen(built.get(), static_cast<int>(prefix));
+    return built;
+}
+
+Address to_libnl(const std::array<std::uint8_t, 6>& mac) {
+    return Address(nl_addr_build(AF_LLC, mac.data(), mac.size()));
+}
+
+Link link_at(std::uint32_t index) {
+    Link link(rtnl_link_alloc());
+    rtnl_link_set_ifindex(link.get(), static_cast<int>(index));
+    return link;
+}
+
+Request change(std::uint32_t index, rtnl_link* changes, std::string purpose) {
+    nl_msg* message = nullptr;
+    rtnl_link_build_change_request(link_at(index).get(), changes, 0, &message);
+    return {std::unique_ptr<nl_msg, FreeMessage>(message), std::move(purpose)};
+}
+
+} // namespace
+
+Request add_bridge(const std::string& name, Ipv4 address, std::uint32_t mtu) {
+    // By hand: libnl knows no bridge options before 3.8.
+    std::unique_ptr<nl_msg, FreeMessage> message(nlmsg_alloc_simple(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL));
+    ifinfomsg header{};
+    header.ifi_flags = IFF_UP;
+    header.ifi_change = IFF_UP;
+    nlmsg_append(message.get(), &header, sizeof header, NLMSG_ALIGNTO);
+    nla_put_string(message.get(), IFLA_IFNAME, name.c_str());
+    nla_put_u32(message.get(), IFLA_MTU, mtu);
+    const auto mac = mac_of(address);
+    nla_put(message.get(), IFLA_ADDRESS, static_cast<int>(mac.size()), mac.data());
+    auto* info = nla_nest_start(message.get(), IFLA_LINKINFO);
+    nla_put_string(message.get(), IFLA_INFO_KIND, "bridge");
+    auto* data = nla_nest_start(message.get(), IFLA_INFO_DATA);
+    nla_put_u32(message.get(), IFLA_BR_STP_STATE, 0);
+    nla_put_u32(message.get(), IFLA_BR_FORWARD_DELAY, 0);
+    nla_put_u8(message.get(), IFLA_BR_MCAST_SNOOPING, 0);
+    nla_nest_end(message.get(), data);
+    nla_nest_end(message.get(), info);
+    return {std::move(message), "add bridge '" + name + "'"};
+}
+
+Request add_veth(const Veth& veth) {
+    const Link host(rtnl_link_veth_alloc());
+    rtnl_link_set_name(host.get(), link_name(veth.number).c_str());
+    rtnl_link_set_ifindex(host.get(), static_cast<int>(kFirstIndex + veth.number));
+    rtnl_link_set_master(host.get(), static_cast<int>(veth.bridge_index));
+    rtnl_link_set_flags(host.get(), IFF_UP);
+
+    const Link container(rtnl_link_veth_get_peer(host.get()));
+    rtnl_link_set_name(container.get(), "eth0");
+    // The kernel honours the peer's index only where the host side names its own too (veth_newlink()).
+    rtnl_link_set_ifindex(container.get(), static_cast<int>(kContainerLinkIndex));
+    rtnl_link_set_ns_fd(container.get(), veth.netns);
+    rtnl_link_set_addr(container.get(), to_libnl(mac_of(address_of(veth.number))).get());
+
+    for (auto* side : {host.get(), container.get()}) {
+        rtnl_link_set_mtu(side, veth.mtu);
+        rtnl_link_set_num_tx_queues(side, 1);
+        rtnl_link_set_num_rx_queues(side, 1);
+    }
+    nl_msg* message = nullptr;
+    rtnl_link_build_add_request(host.get(), NLM_F_CREATE | NLM_F_EXCL, &message);
+    return {std::unique_ptr<nl_msg, FreeMessage>(message), "add veth '" + link_name(veth.number) + "'"};
+}
+
+Request bring_up(std::uint32_t index) {
+    const Link changes(rtnl_link_alloc());
+    rtnl_link_set_flags(changes.get(), IFF_UP);
+    return change(index, changes.get(), "bring up link " + std::to_string(index));
+}
+
+Request bring_up_hardened(std::uint32_t index) {
+    const Link changes(rtnl_link_alloc());
+    rtnl_link_set_flags(changes.get(), IFF_UP);
+    rtnl_link_inet_set_conf(changes.get(), IPV4_DEVCONF_ACCEPT_REDIRECTS, 0);
+    rtnl_link_inet_set_conf(changes.get(), IPV4_DEVCONF_ACCEPT_SOURCE_ROUTE, 0);
+    rtnl_link_inet_set_conf(changes.get(), IPV4_DEVCONF_RP_FILTER, 0);
+    return change(index, changes.get(), "bring up link " + std::to_string(index));
+}
+
+Request add_address(std::uint32_t index, Ipv4 address, unsigned prefix) {
+    const std::unique_ptr<rtnl_addr, Put> wanted(rtnl_addr_alloc());
+    rtnl_addr_set_ifindex(wanted.get(), static_cast<int>(index));
+    rtnl_addr_set_local(wanted.get(), to_libnl(address, prefix).get());
+    nl_msg* message = nullptr;
+    rtnl_addr_build_add_request(wanted.get(), NLM_F_CREATE | NLM_F_EXCL, &message);
+    return {std::unique_ptr<nl_msg, FreeMessage>(message), "add address '" + to_string(address) + "'"};
+}
+
+Request add_default_route(std::uint32_t index, Ipv4 gateway) {
+    const std::unique_ptr<rtnl_route, Put> route(rtnl_route_alloc());
+    rtnl_route_set_family(route.get(), AF_INET);
+    rtnl_route_set_dst(route.get(), to_libnl(Ipv4{}, 0).get());
+    rtnl_route_set_scope(route.get(), RT_SCOPE_UNIVERSE);
+    auto* hop = rtnl_route_nh_alloc(); // owned by the route from here
+    rtnl_route_nh_set_ifindex(hop, static_cast<int>(index));
+    rtnl_route_nh_set_gateway(hop, to_libnl(gateway, 32).get());
+    rtnl_route_add_nexthop(route.get(), hop);
+    nl_msg* message = nullptr;
+    rtnl_route_build_add_request(route.get(), NLM_F_CREATE | NLM_F_EXCL, &message);
+    return {std::unique_ptr<nl_msg, FreeMessage>(message), "add default route through '" + to_string(gateway) + "'"};
+}
+
+Request move_to_group(std::uint32_t index, std::uint32_t group) {
+    const Link changes(rtnl_link_alloc());
+    rtnl_link_set_group(changes.get(), group);
+    return change(index, changes.get(), "set group of link " + std::to_string(index));
+}
+
+Request delete_group(std::uint32_t group) {
+    std::unique_ptr<nl_msg, FreeMessage> message(nlmsg_alloc_simple(RTM_DELLINK, 0));
+    const ifinfomsg header{};
+    nlmsg_append(message.get(), const_cast<ifinfomsg*>(&header), sizeof header, NLMSG_ALIGNTO);
+    nla_put_u32(message.get(), IFLA_GROUP, group);
+    return {std::move(message), "delete links of group " + std::to_string(group)};
+}
+
+} // namespace squish::network

@@ -1,0 +1,98 @@
+#include "network/rules.h"
+
+#include "base/text.h"
+#include "network/address_plan.h"
+
+#include <memory>
+#include <nftables/libnftables.h>
+#include <vector>
+
+namespace squish::network {
+
+namespace {
+
+struct FreeContext {
+    void operator()(nft_ctx* context) const noexcept { nft_ctx_free(context); }
+};
+
+// Runs nft text; what it prints is returned. The context lives for this one call only: it holds a cache of the
+// ruleset that nobody needs afterwards.
+Result<std::string> run(const std::string& text) {
+    const std::unique_ptr<nft_ctx, FreeContext> context(nft_ctx_new(NFT_CTX_DEFAULT));
+    if (!context || nft_ctx_buffer_output(context.get()) != 0 || nft_ctx_buffer_error(context.get()) != 0)
+        return fail(ErrorKind::system, "cannot set up libnftables: out of memory");
+    if (nft_run_cmd_from_buffer(context.get(), text.c_str()) != 0) {
+        const std::string_view why = trim(nft_ctx_get_error_buffer(context.get()));
+        return fail(ErrorKind::system, "nf_tables: " + printable(why.substr(0, why.find('\n'))),
+                    "the kernel needs nf_tables with conntrack, nat, masquerade and reject (modules nf_tables, nft_ct, "
+                    "nft_nat, "
+                    "nft_masq, nft_reject_inet)");
+    }
+    return std::string(nft_ctx_get_output_buffer(context.get()));
+}
+
+// $NAMES are replaced by rules_text(). `add` before `delete` makes the deletion succeed where there is no table yet.
+//
+// A container may: reach its siblings (on the bridge itself, not through here), ask the uplink's DNS server, go out
+// through the uplink with its own address, ping the gateway.
+// It may not: reach anything else on the uplink's network (its router 10.0.2.2 stands for the host), nor any service
+// in this namespace, nor send with a foreign source address. From outside nothing comes in but answers: published ports
+// do not pass here, the forwarder connects inside the container's own namespace.
+constexpr std::string_view kRules = R"(add table inet squish
+delete table inet squish
+table inet squish {
+    chain forward {
+        type filter hook forward priority filter; policy drop;
+        ct state invalid drop
+        ct state established,related accept
+        iifname "$BRIDGE" oifname "$BRIDGE" accept comment "siblings, where br_netfilter sends them here"
+        iifname "$BRIDGE" oifname "$UPLINK" ip saddr $CONTAINERS jump outgoing
+    }
+    chain outgoing {
+        ip daddr $DNS udp dport 53 accept
+        ip daddr $DNS tcp dport 53 accept
+        ip daddr $UPLINK_NETWORK reject with icmp type admin-prohibited
+        accept
+    }
+    chain input {
+        type filter hook input priority filter; policy drop;
+        iifname "lo" accept
+        ct state invalid drop
+        ct state established,related accept
+        iifname "$BRIDGE" ip daddr $GATEWAY icmp type echo-request accept
+    }
+    chain postrouting {
+        type nat hook postrouting priority srcnat; policy accept;
+        oifname "$UPLINK" ip saddr $CONTAINERS masquerade
+    }
+}
+)";
+
+} // namespace
+
+std::string rules_text(const RuleOptions& options) {
+    const std::vector<std::pair<std::string_view, std::string>> values = {
+        {"$UPLINK_NETWORK", options.uplink_network}, // before $UPLINK, its beginning
+        {"$UPLINK", options.uplink},
+        {"$BRIDGE", options.bridge},
+        {"$DNS", options.uplink_dns},
+        {"$GATEWAY", to_string(kGateway)},
+        {"$CONTAINERS", to_string(kAllNetworks) + "/" + std::to_string(kAllNetworksPrefix)},
+    };
+    std::string text(kRules);
+    for (const auto& [name, value] : values)
+        for (std::size_t at = 0; (at = text.find(name, at)) != std::string::npos; at += value.size())
+            text.replace(at, name.size(), value);
+    return text;
+}
+
+Result<void> apply_rules(const std::string& text) {
+    TRY(run(text));
+    return {};
+}
+
+Result<std::string> list_rules() {
+    return run("list ruleset");
+}
+
+} // namespace squish::network

@@ -1,0 +1,25 @@
+// The packet filter of the user's network namespace: one nf_tables table, "inet squish".
+#pragma once
+
+#include "base/result.h"
+
+#include <string>
+
+namespace squish::network {
+
+struct RuleOptions {
+    std::string bridge = "squish0";
+    std::string uplink = "tap0";
+    std::string uplink_network = "10.0.2.0/24";
+    std::string uplink_dns = "10.0.2.3";
+};
+
+// The whole table as nft(8) text: one transaction that replaces whatever table of that name was there.
+[[nodiscard]] std::string rules_text(const RuleOptions& options = {});
+
+// Applies nft(8) text to the network namespace that the caller is in. All of it or nothing.
+[[nodiscard]] Result<void> apply_rules(const std::string& text);
+// The ruleset of the namespace that the caller is in, as nft(8) text.
+[[nodiscard]] Result<std::string> list_rules();
+
+} // namespace squish::network
