@@ -53,19 +53,20 @@ std::string table_name(const Node& node) {
 }
 
 void Report::add(Position at, std::string message) {
-    diagnostics_.push_back({at, std::move(message)});
+    messages_.emplace(std::pair(at.line, at.column), std::move(message));
 }
 
 std::vector<Diagnostic> Report::take() && {
-    std::ranges::stable_sort(diagnostics_, [](const Diagnostic& a, const Diagnostic& b) {
-        return std::pair(a.at.line, a.at.column) < std::pair(b.at.line, b.at.column);
-    });
-    if (diagnostics_.size() > kMaxDiagnostics) {
-        const auto more = diagnostics_.size() - kMaxDiagnostics;
-        diagnostics_.resize(kMaxDiagnostics);
-        diagnostics_.push_back({diagnostics_.back().at, "and " + std::to_string(more) + " more errors"});
+    std::vector<Diagnostic> out;
+    for (auto& [place, message] : messages_) {
+        const Position at{place.first, place.second};
+        if (out.size() == kMaxDiagnostics) {
+            out.push_back({at, "and " + std::to_string(messages_.size() - kMaxDiagnostics) + " more errors"});
+            break;
+        }
+        out.push_back({at, std::move(message)});
     }
-    return std::move(diagnostics_);
+    return out;
 }
 
 void Node::fail(std::string_view what) const {

@@ -7,10 +7,12 @@
 #include "squishfile/value.h"
 
 #include <initializer_list>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace squish::reader {
@@ -19,12 +21,12 @@ namespace squish::reader {
 class Report {
 public:
     void add(Position at, std::string message);
-    [[nodiscard]] bool empty() const { return diagnostics_.empty(); }
-    // In the order of the file; a hundred at most, the rest are counted.
+    [[nodiscard]] bool empty() const { return messages_.empty(); }
+    // In the order of the file, then in that of add(); a hundred at most, the rest are counted.
     [[nodiscard]] std::vector<Diagnostic> take() &&;
 
 private:
-    std::vector<Diagnostic> diagnostics_;
+    std::multimap<std::pair<std::uint32_t, std::uint32_t>, std::string> messages_; // by line and column
 };
 
 class Table;

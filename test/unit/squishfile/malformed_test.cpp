@@ -20,6 +20,11 @@ TEST(Malformed, TomlIsRefusedWithThePlaceOfTheSlip) {
         {"name = \"\\q\"", 1, 10, "not valid TOML"},
         {"name = \"a\x01\"", 1, 10, "not valid TOML"},
         {"name = \"\xff\"", 1, 8, "not valid TOML"},
+        {"naüme = 'x'", 1, 3, "not valid TOML: error while parsing key-value pair: expected '=', saw 'ü'"},
+        {"ü = 'x'", 1, 1, "not valid TOML"},
+        {"name = ü", 1, 8, "not valid TOML"},
+        {"[ü]", 1, 2, "not valid TOML"},
+        {"[::1]:53:53", 1, 2, "not valid TOML: error while parsing key: expected bare key"},
     };
     expect_rejected(kCases);
 }

@@ -190,6 +190,11 @@ TEST(Parse, NeverRepeatsControlCharactersFromTheFile) {
     EXPECT_THAT(render("a\nb", {{{1, 2}, "x"}}), "a\\x0ab:1:2: x\n");
 }
 
+TEST(Parse, AcceptsTextBeyondAsciiInStringsKeysAndComments) {
+    const auto file = parsed("# größer\n[env]\n\"ключ\" = 'ü' # ü\nB = \"\"\"a\\\n ü\"\"\"\n");
+    EXPECT_THAT(file.env, ElementsAre(Pair("ключ", "ü"), Pair("B", "aü")));
+}
+
 TEST(Parse, LeavesOutThePositionWhereThereIsNone) {
     EXPECT_EQ(render("request", {{{}, "x"}, {{3, 4}, "y"}}), "request: x\nrequest:3:4: y\n");
 }
