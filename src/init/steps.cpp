@@ -218,8 +218,21 @@ long perform(State& state, const StepView& view) {
         return bind_device(state, step.a, view.text1);
     case StepKind::symlink:
         return raw::call(__NR_symlinkat, raw::arg(view.text1), fd, raw::arg(view.text2));
-    case StepKind::directory:
-        return raw::call(__NR_mkdirat, fd, raw::arg(view.text1), step.b);
+    case StepKind::directory: {
+        const long made = raw::call(__NR_mkdirat, fd, raw::arg(view.text1), step.b);
+        return made == -EEXIST && (step.flags & launch::kMayExist) ? 0 : made;
+    }
+    case StepKind::keep:
+        if (!is_slot(step.a) || fd < 0)
+            return -EBADF;
+        state.slots[step.a] = -1;
+        return take(state, step.b, fd);
+    case StepKind::file: {
+        const int made = raw::openat(fd, view.text1, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW, raw::as_int(step.b));
+        if (made == -EEXIST && (step.flags & launch::kMayExist))
+            return 0;
+        return made < 0 ? made : raw::close(made);
+    }
     case StepKind::attach_beneath:
         return attach_beneath(state, step.a, step.b, view.text1);
     case StepKind::root:

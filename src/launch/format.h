@@ -33,11 +33,13 @@ enum class StepKind : std::uint16_t {
     device = 6,         // a=slot of a staged /dev, text1=name: the host's device node of that name, bound
     symlink = 7,        // a=slot, text1=content, text2=name beneath the slot's folder
     directory = 8,      // a=slot, text1=name, b=mode
+    keep = 10,          // a=slot, b=slot: a received descriptor moves out of the way of the next plan's
+    file = 11,          // a=slot, text1=name, b=mode: an empty file, to mount over
     attach_beneath = 9, // a=slot of a staged folder, b=slot of a mount, text1=name: attach the mount there
 
     // --- the root ----------------------------------------------------------------------------------------------
     root = 16,      // a=slot: this detached mount becomes the new root
-    attach = 17,    // a=slot, text1=absolute path in the new root (openat2 RESOLVE_IN_ROOT); flags & kStaged: moves a staged tree
+    attach = 17,    // a=slot, text1=absolute path in the new root (openat2 RESOLVE_IN_ROOT)
     read_only = 18, // a=slot: remount read-only (mount_setattr), c=MOUNT_ATTR_* to set
     pivot = 19,     // the new root becomes "/", the old one is detached
 
@@ -61,7 +63,7 @@ enum class StepKind : std::uint16_t {
     become = 65,       // text1=command: this very process becomes the payload (`squish exec`)
 };
 
-inline constexpr std::uint16_t kStaged = 1;
+inline constexpr std::uint16_t kMayExist = 1; // directory, file: one that is there already is fine
 inline constexpr std::uint16_t kKeepGroups = 1;
 
 struct PlanHeader {

@@ -1,0 +1,90 @@
+#include "plan/container_plan.h"
+
+#include "base/text.h"
+
+#include <algorithm>
+
+namespace squish::plan {
+
+namespace {
+
+bool beneath(const std::string& path, const std::string& folder) {
+    return path.size() > folder.size() && path.starts_with(folder) && path[folder.size()] == '/';
+}
+
+void plan_mounts(const Squishfile& file, ContainerPlan& plan, const std::string& state_folder) {
+    for (const auto& layer : file.layers) {
+        if (layer.rootfs)
+            continue;
+        plan.mounts.push_back({.layer = layer.name, .source = layer.path, .target = *layer.target, .read_only = !layer.read_write, .nested = false});
+    }
+    // The files that name the container, unless the squishfile brings its own.
+    const auto taken = [&](const std::string& target) {
+        return std::ranges::any_of(plan.mounts, [&](const Mount& mount) { return mount.target == target || beneath(target, mount.target); });
+    };
+    for (const std::string name : {"hostname", "hosts"})
+        if (const auto target = "/etc/" + name; !taken(target))
+            plan.mounts.push_back({.layer = "", .source = state_folder + "/" + name, .target = target, .read_only = true, .nested = false});
+    if (plan.network == NetworkMode::host && !taken("/etc/resolv.conf"))
+        plan.mounts.push_back({.layer = "", .source = "/etc/resolv.conf", .target = "/etc/resolv.conf", .read_only = true, .nested = false});
+    if (plan.network == NetworkMode::bridge && !taken("/etc/resolv.conf"))
+        plan.files.emplace_back("/etc/resolv.conf", plan.machine.resolv_conf);
+    if (plan.network == NetworkMode::host) // the payload has no right to a sysfs of the host's network namespace
+        plan.mounts.push_back({.layer = "", .source = "/sys", .target = "/sys", .read_only = true, .nested = false});
+    std::ranges::stable_sort(plan.mounts, {}, &Mount::target);
+    plan.own_tmp = !std::ranges::contains(plan.mounts, std::string("/tmp"), &Mount::target);
+    for (auto& mount : plan.mounts) {
+        mount.nested = beneath(mount.target, "/tmp");
+        for (const auto& other : plan.mounts)
+            mount.nested |= beneath(mount.target, other.target);
+    }
+    plan.folders = {"/dev", "/proc", "/sys", "/tmp"};
+}
+
+void plan_environment(const Squishfile& file, ContainerPlan& plan) {
+    auto& env = plan.environment;
+    env.emplace_back("PATH", kDefaultPath);
+    env.emplace_back("HOME", plan.user.uid == 0 ? "/root" : "/");
+    env.emplace_back("HOSTNAME", plan.hostname);
+    env.emplace_back("container", "squish"); // what programs look at to know (systemd's container interface)
+    for (const auto& [key, value] : file.env) {
+        const auto known = std::ranges::find(env, key, &std::pair<std::string, std::string>::first);
+        if (known != env.end())
+            known->second = value;
+        else
+            env.emplace_back(key, value);
+    }
+}
+
+} // namespace
+
+std::string hosts_file(const std::string& hostname, const std::string& address) {
+    std::string text = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
+    text += (address.empty() ? "127.0.1.1" : address) + "\t" + hostname + "\n";
+    return text;
+}
+
+Result<ContainerPlan> plan_container(const Squishfile& file, const std::string& id, const std::string& name,
+                                     const Machine& machine, const std::string& state_folder) {
+    ContainerPlan plan;
+    plan.id = id;
+    plan.machine = machine;
+    plan.network = file.network.mode;
+    plan.hostname = name.substr(0, 63); // HOST_NAME_MAX is 64
+    const auto rootfs = std::ranges::find(file.layers, true, &LayerSpec::rootfs);
+    const bool built_in = rootfs == file.layers.end() || rootfs->source == LayerSpec::Source::version;
+    plan.rootfs = built_in ? machine.base_rootfs : rootfs->path;
+    plan.rootfs_layer = built_in ? "base" : rootfs->name;
+
+    const auto run = file.run ? *file.run : TRY(default_command(file));
+    plan.command = run.command;
+    plan.arguments.push_back(run.command);
+    plan.arguments.insert(plan.arguments.end(), run.args.begin(), run.args.end());
+    plan.work_folder = run.workdir.value_or("/");
+    plan.user = run.user.value_or(UserSpec{});
+    plan_mounts(file, plan, state_folder);
+    plan_environment(file, plan);
+    return plan;
+}
+
+} // namespace squish::plan

@@ -1,0 +1,64 @@
+// What a container will be, decided from the squishfile and the machine: plain data, no system calls but looking at
+// the user's own files where the squishfile leaves something open.
+#pragma once
+
+#include "base/result.h"
+#include "squishfile/squishfile.h"
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace squish::plan {
+
+// What the machine and this user's configuration offer.
+struct Machine {
+    std::string base_rootfs;   // the user's copy of the built-in rootfs
+    std::string base_version;  // "1-2f6c0a9b1c3d"
+    std::string resolv_conf;   // for bridge mode
+    bool single_id = false;    // only one id is mapped: `user` cannot be another
+    bool time_namespaces = true;
+    std::uint64_t descriptor_limit = 524'288; // the hard RLIMIT_NOFILE that can be given
+};
+
+struct Mount {
+    std::string layer;
+    std::string source; // absolute, on the host
+    std::string target; // absolute, in the container
+    bool read_only = true;
+    bool nested = false; // beneath the target of another mount (or of /tmp): no point of the rootfs
+};
+
+struct ContainerPlan {
+    std::string id, hostname;
+    std::string rootfs, rootfs_layer;
+    std::vector<Mount> mounts;         // sorted by target: outer before inner
+    std::vector<std::string> folders;  // mount points that the root must have
+    std::vector<std::pair<std::string, std::string>> files; // generated, path → content
+    std::string command;
+    std::vector<std::string> arguments; // argv, including argv[0]
+    std::vector<std::pair<std::string, std::string>> environment;
+    std::string work_folder = "/";
+    UserSpec user;
+    NetworkMode network = NetworkMode::bridge;
+    bool own_tmp = true; // a private tmpfs on /tmp (false where the squishfile mounts something there)
+    Machine machine;
+};
+
+// What this version understands but does not do yet is refused here, naming the table and the key.
+[[nodiscard]] Result<void> refuse_unsupported(const Squishfile& file, const Machine& machine);
+
+// Decides. `state_folder` is the container's own (for /etc/hosts and /etc/hostname); nothing is written.
+[[nodiscard]] Result<ContainerPlan> plan_container(const Squishfile& file, const std::string& id, const std::string& name,
+                                                   const Machine& machine, const std::string& state_folder);
+
+// The command for a squishfile without [run]: the one executable file of the layer `app`.
+[[nodiscard]] Result<RunSpec> default_command(const Squishfile& file);
+
+// Contents of the generated files.
+[[nodiscard]] std::string hosts_file(const std::string& hostname, const std::string& address);
+
+inline constexpr const char* kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+} // namespace squish::plan

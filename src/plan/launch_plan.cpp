@@ -1,0 +1,112 @@
+#include "plan/launch_plan.h"
+
+#include "base/text.h"
+
+#include <sys/mount.h>
+#include <sys/resource.h>
+
+namespace squish::plan {
+
+using launch::PlanBuilder;
+using launch::StepKind;
+
+namespace {
+
+enum OwnSlot : std::uint32_t { kProc = launch::kOwnSlots, kDev, kPts, kShm, kQueue, kTmp, kSys };
+
+constexpr std::uint64_t kQuiet = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+
+void describe_payload(PlanBuilder& steps, const std::vector<std::string>& arguments,
+                      const std::vector<std::pair<std::string, std::string>>& environment, const std::string& work_folder,
+                      const UserSpec& user, const Machine& machine, std::uint32_t first_io, const IoSlots& io) {
+    for (const auto& argument : arguments)
+        steps.add(StepKind::argument, {.text1 = argument}, "pass the arguments");
+    for (const auto& [key, value] : environment)
+        steps.add(StepKind::environment, {.text1 = key + "=" + value}, "pass the environment");
+    steps.add(StepKind::work_folder, {.text1 = work_folder}, "note the working folder");
+    steps.add(StepKind::ids, {.flags = machine.single_id ? launch::kKeepGroups : std::uint16_t{0}, .a = user.uid, .b = user.gid}, "note the user");
+    if (io.console)
+        steps.add(StepKind::terminal, {.a = first_io, .b = static_cast<std::uint32_t>(io.rows) << 16 | io.columns}, "note the terminal");
+    else
+        steps.add(StepKind::standard_io, {.a = first_io, .b = first_io + 1, .c = first_io + 2}, "note stdin, stdout and stderr");
+    steps.add(StepKind::capabilities, {.c = 0}, "note the capabilities");
+    const auto hard = std::to_string(machine.descriptor_limit);
+    steps.add(StepKind::resource_limit, {.a = RLIMIT_NOFILE, .c = std::min<std::uint64_t>(1024, machine.descriptor_limit), .text1 = hard}, "note the limit of open files");
+    steps.add(StepKind::resource_limit, {.a = RLIMIT_CORE, .c = 0}, "note the limit of core dumps");
+}
+
+// A target beneath our own empty /tmp has no mount point yet: it is made in the tmpfs.
+void make_points_in_tmp(PlanBuilder& steps, const std::string& target, bool folder) {
+    const auto inside = target.substr(std::string_view("/tmp/").size());
+    for (std::size_t end = inside.find('/'); end != std::string::npos; end = inside.find('/', end + 1))
+        steps.add(StepKind::directory, {.flags = launch::kMayExist, .a = kTmp, .b = 0755, .text1 = inside.substr(0, end)}, "make a folder for '" + printable(target) + "'");
+    steps.add(folder ? StepKind::directory : StepKind::file, {.flags = launch::kMayExist, .a = kTmp, .b = folder ? 0755U : 0644U, .text1 = inside},
+              "make the mount point '" + printable(target) + "'");
+}
+
+} // namespace
+
+PlanBuilder make_prelude(const Machine& machine, bool with_sysfs) {
+    PlanBuilder steps;
+    steps.add(StepKind::no_dump, {}, "close init to inspection");
+    if (with_sysfs)
+        steps.add(StepKind::keep, {.a = 0, .b = kSys}, "keep sysfs");
+    steps.add(StepKind::new_proc, {.a = kProc}, "mount proc");
+    steps.add(StepKind::new_tmpfs, {.a = kDev, .c = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, .text1 = "mode=0755,size=64k"}, "mount /dev");
+    steps.add(StepKind::stage, {.a = kDev, .b = 0}, "mount /dev");
+    for (const auto* device : {"null", "zero", "full", "random", "urandom", "tty"})
+        steps.add(StepKind::device, {.a = kDev, .text1 = device}, std::string("bind /dev/") + device);
+    constexpr std::pair<const char*, const char*> kLinks[] = {
+        {"/proc/self/fd", "fd"}, {"/proc/self/fd/0", "stdin"}, {"/proc/self/fd/1", "stdout"}, {"/proc/self/fd/2", "stderr"}, {"pts/ptmx", "ptmx"}};
+    for (const auto& [content, name] : kLinks)
+        steps.add(StepKind::symlink, {.a = kDev, .text1 = content, .text2 = name}, std::string("link /dev/") + name);
+    for (const auto* folder : {"pts", "shm", "mqueue"})
+        steps.add(StepKind::directory, {.a = kDev, .b = 0755, .text1 = folder}, std::string("make /dev/") + folder);
+    // gid 5 is tty where more than one id is mapped
+    steps.add(StepKind::new_devpts, {.a = kPts, .text1 = machine.single_id ? "newinstance,ptmxmode=0666,mode=0620" : "newinstance,ptmxmode=0666,mode=0620,gid=5"}, "mount /dev/pts");
+    steps.add(StepKind::attach_beneath, {.a = kDev, .b = kPts, .text1 = "pts"}, "mount /dev/pts");
+    steps.add(StepKind::new_tmpfs, {.a = kShm, .c = kQuiet, .text1 = "mode=1777,size=64m"}, "mount /dev/shm");
+    steps.add(StepKind::attach_beneath, {.a = kDev, .b = kShm, .text1 = "shm"}, "mount /dev/shm");
+    steps.add(StepKind::new_mqueue, {.a = kQueue}, "mount /dev/mqueue");
+    steps.add(StepKind::attach_beneath, {.a = kDev, .b = kQueue, .text1 = "mqueue"}, "mount /dev/mqueue");
+    steps.add(StepKind::read_only, {.a = kDev, .c = MOUNT_ATTR_RDONLY}, "make /dev read-only");
+    return steps;
+}
+
+PlanBuilder make_launch(const ContainerPlan& plan, std::span<const bool> folders, const IoSlots& io) {
+    PlanBuilder steps;
+    const auto rootfs = "rootfs layer '" + printable(plan.rootfs_layer) + "'";
+    steps.add(StepKind::root, {.a = 0}, "mount the " + rootfs);
+    steps.add(StepKind::attach, {.a = kDev, .text1 = "/dev"}, "mount /dev");
+    steps.add(StepKind::attach, {.a = kProc, .text1 = "/proc"}, "mount /proc");
+    if (plan.network != NetworkMode::host)
+        steps.add(StepKind::attach, {.a = kSys, .text1 = "/sys"}, "mount /sys");
+    if (plan.own_tmp) {
+        steps.add(StepKind::new_tmpfs, {.a = kTmp, .c = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, .text1 = "mode=1777"}, "mount /tmp");
+        steps.add(StepKind::attach, {.a = kTmp, .text1 = "/tmp"}, "mount /tmp");
+    }
+    for (std::size_t i = 0; i < plan.mounts.size(); ++i) {
+        const auto& mount = plan.mounts[i];
+        if (plan.own_tmp && mount.target.starts_with("/tmp/"))
+            make_points_in_tmp(steps, mount.target, folders[i]);
+        steps.add(StepKind::attach, {.a = static_cast<std::uint32_t>(i + 1), .text1 = mount.target},
+                  "mount '" + printable(mount.target) + "'" + (mount.layer.empty() ? "" : " (layer '" + printable(mount.layer) + "')"));
+    }
+    steps.add(StepKind::pivot, {}, "enter the " + rootfs);
+    steps.add(StepKind::hostname, {.text1 = plan.hostname}, "set the host name");
+    if (plan.machine.time_namespaces)
+        steps.add(StepKind::time_offset, {.a = kProc}, "start the container's clock");
+    describe_payload(steps, plan.arguments, plan.environment, plan.work_folder, plan.user, plan.machine,
+                     static_cast<std::uint32_t>(plan.mounts.size() + 1), io);
+    steps.add(StepKind::run, {.text1 = plan.command}, "run '" + printable(plan.command) + "'");
+    return steps;
+}
+
+PlanBuilder make_exec(const ExecPlan& plan, const IoSlots& io) {
+    PlanBuilder steps;
+    describe_payload(steps, plan.command, plan.environment, plan.work_folder, plan.user, plan.machine, 0, io);
+    steps.add(StepKind::become, {.text1 = plan.command.front()}, "run '" + printable(plan.command.front()) + "'");
+    return steps;
+}
+
+} // namespace squish::plan

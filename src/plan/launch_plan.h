@@ -1,0 +1,39 @@
+// From decisions to the ordered steps that init executes.
+//
+// The order, and why: what every container has (proc, /dev) is made in the prelude, before it is known which container
+// it will be. Then the root, the kernel's filesystems, the user's mounts from the outside in, pivot; then what is
+// invisible to mounts (host name, clock); last the payload. Nothing after `run` is done with the container's capabilities.
+#pragma once
+
+#include "launch/plan_builder.h"
+#include "plan/container_plan.h"
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+namespace squish::plan {
+
+// The descriptors that travel with the launch plan, in slot order: the root, one per mount of the plan, then these.
+struct IoSlots {
+    bool console = false;
+    std::uint16_t rows = 24, columns = 80;
+};
+
+// The prelude's one received descriptor is a sysfs mount, absent in the host's network.
+[[nodiscard]] launch::PlanBuilder make_prelude(const Machine& machine, bool with_sysfs);
+// `folders[i]`: mount i is a folder (else a file). Slots: 0 root, 1… mounts, then stdin, stdout, stderr, or console.
+// `prelude_steps`: how many steps ran before, so that a failed step's index can be told apart.
+[[nodiscard]] launch::PlanBuilder make_launch(const ContainerPlan& plan, std::span<const bool> folders, const IoSlots& io);
+
+struct ExecPlan {
+    std::vector<std::string> command;
+    std::vector<std::pair<std::string, std::string>> environment;
+    std::string work_folder = "/";
+    UserSpec user;
+    Machine machine;
+};
+// Slots: stdin, stdout, stderr, or console.
+[[nodiscard]] launch::PlanBuilder make_exec(const ExecPlan& plan, const IoSlots& io);
+
+} // namespace squish::plan
