@@ -1,0 +1,21 @@
+// Request bodies and parameters, checked.
+#pragma once
+
+#include "daemon/containers.h"
+#include "daemon/http.h"
+
+namespace squish::daemon {
+
+// {"squishfile": {…}, "remove": false, "terminal": {"rows": 24, "columns": 80}}; takes the request's descriptors.
+[[nodiscard]] Result<CreateRequest> read_create(Request& request);
+// {"command": […], "env": {…}, "workdir": "/", "user": "0:0", "terminal": {…}}; takes the request's descriptors.
+[[nodiscard]] Result<ExecRequest> read_exec(Request& request);
+// A squishfile in its JSON spelling, with every path absolute.
+[[nodiscard]] Result<Squishfile> read_squishfile(std::string_view json);
+
+// "TERM", "SIGTERM", "15"; SIGKILL where nothing is given.
+[[nodiscard]] Result<int> read_signal(const Query& query);
+// The value of ?wait=: false where absent, true for "exit".
+[[nodiscard]] Result<bool> read_wait(const Query& query);
+
+} // namespace squish::daemon

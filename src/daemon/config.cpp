@@ -1,0 +1,76 @@
+#include "daemon/config.h"
+
+#include "base/text.h"
+#include "os/file.h"
+#include "squishfile/node.h"
+#include "squishfile/value.h"
+
+#include <cerrno>
+
+namespace squish::daemon {
+
+namespace {
+
+constexpr std::uint64_t kLeastLog = 64 << 10, kMostLog = 1ULL << 40;
+constexpr std::uint64_t kMostSpareCells = 64;
+
+std::uint64_t read_log_limit(const reader::Node& node, std::uint64_t standard) {
+    if (node.kind() == reader::Value::Kind::integer)
+        return node.integer(kLeastLog, kMostLog).value_or(standard);
+    const auto text = node.string("a size such as \"16M\"");
+    if (!text)
+        return standard;
+    const auto size = parse_size(*text);
+    if (!size || *size < kLeastLog || *size > kMostLog) {
+        node.fail("must be a size from \"64K\" to \"1T\"");
+        return standard;
+    }
+    return *size;
+}
+
+EngineConfig read_tables(const reader::Value& tree, reader::Report& report) {
+    EngineConfig config;
+    const reader::Node root(tree, {}, "", report);
+    const auto top = root.table({"log_limit", "spare_cells", "uplink"});
+    if (const auto node = top.get("log_limit"))
+        config.log_limit = read_log_limit(*node, config.log_limit);
+    if (const auto node = top.get("spare_cells"))
+        config.spare_cells = static_cast<std::uint32_t>(node->integer(0, kMostSpareCells).value_or(config.spare_cells));
+    if (const auto node = top.get("uplink")) {
+        const auto uplink = node->table({"mtu"});
+        if (const auto mtu = uplink.get("mtu"))
+            config.uplink_mtu = static_cast<std::uint32_t>(mtu->integer(1280, 65520).value_or(config.uplink_mtu));
+    }
+    return config;
+}
+
+std::unexpected<Error> wrong(std::string_view file_name, const std::vector<Diagnostic>& diagnostics) {
+    auto text = render(file_name, diagnostics);
+    while (text.ends_with('\n'))
+        text.pop_back();
+    return fail(ErrorKind::invalid, "configuration: " + text, "see squishd(8)");
+}
+
+} // namespace
+
+Result<EngineConfig> parse_config(std::string_view text, std::string_view file_name) {
+    const auto tree = reader::read_toml(text);
+    if (!tree)
+        return wrong(file_name, tree.error());
+    reader::Report report;
+    const auto config = read_tables(*tree, report);
+    if (!report.empty())
+        return wrong(file_name, std::move(report).take());
+    return config;
+}
+
+Result<EngineConfig> read_config(const std::string& file) {
+    const auto text = os::read_file(file, kMaxSquishfileBytes);
+    if (!text && text.error().sys_errno == ENOENT)
+        return EngineConfig{};
+    if (!text)
+        return std::unexpected(Error(text.error()).within("configuration"));
+    return parse_config(*text, file);
+}
+
+} // namespace squish::daemon

@@ -1,0 +1,18 @@
+// squishd.toml: the daemon's configuration. Every key is optional, and so is the file.
+//
+//   log_limit = "16M"      # kept of each log stream of a container
+//   spare_cells = 2        # containers built ahead
+//   [uplink]
+//   mtu = 65520
+#pragma once
+
+#include "engine/engine.h"
+
+namespace squish::daemon {
+
+// Errors name every line that is wrong: "squishd.toml:3:1: unknown key 'spare_cell'; did you mean 'spare_cells'?"
+[[nodiscard]] Result<EngineConfig> parse_config(std::string_view text, std::string_view file_name);
+// The defaults where there is no file.
+[[nodiscard]] Result<EngineConfig> read_config(const std::string& file);
+
+} // namespace squish::daemon

@@ -1,0 +1,28 @@
+// What the routes need of the engine, so that they can be tested without namespaces. squishd implements it with
+// the Engine (engine_containers.h), the tests with a fake.
+#pragma once
+
+#include "engine/engine.h"
+
+namespace squish::daemon {
+
+class Containers {
+public:
+    virtual ~Containers() = default;
+    [[nodiscard]] virtual Task<std::string> create(CreateRequest request) = 0;
+    [[nodiscard]] virtual Result<std::string> find(std::string_view reference) const = 0;
+    [[nodiscard]] virtual std::vector<ContainerInfo> list(bool with_exited) const = 0;
+    [[nodiscard]] virtual Result<ContainerInfo> inspect(const std::string& id) const = 0;
+    [[nodiscard]] virtual Task<ExitInfo> wait(std::string id) = 0;
+    [[nodiscard]] virtual Task<void> stop(std::string id, std::chrono::milliseconds timeout) = 0;
+    [[nodiscard]] virtual Task<void> kill(std::string id, int signal_number) = 0;
+    [[nodiscard]] virtual Task<void> remove(std::string id, bool force) = 0;
+    [[nodiscard]] virtual Task<std::string> exec(std::string id, ExecRequest request) = 0;
+    [[nodiscard]] virtual Task<ExitInfo> wait_exec(std::string exec_id) = 0;
+    [[nodiscard]] virtual Task<void> kill_exec(std::string exec_id, int signal_number) = 0;
+    [[nodiscard]] virtual Task<void> shut_down(bool stop_containers) = 0;
+    [[nodiscard]] virtual std::size_t running_count() const = 0;
+    [[nodiscard]] virtual std::string describe() const = 0;
+};
+
+} // namespace squish::daemon

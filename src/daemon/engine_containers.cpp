@@ -1,0 +1,43 @@
+#include "daemon/engine_containers.h"
+
+namespace squish::daemon {
+
+namespace {
+
+// Ids arrive by value and live in our coroutine's frame for as long as the engine's coroutine refers to them.
+class EngineContainers : public Containers {
+public:
+    explicit EngineContainers(std::unique_ptr<Engine> engine) : engine_(std::move(engine)) {}
+
+    Task<std::string> create(CreateRequest request) override { return engine_->create(std::move(request)); }
+    Result<std::string> find(std::string_view reference) const override { return engine_->find(reference); }
+    std::vector<ContainerInfo> list(bool with_exited) const override { return engine_->list(with_exited); }
+    Result<ContainerInfo> inspect(const std::string& id) const override { return engine_->inspect(id); }
+    Task<ExitInfo> wait(std::string id) override { co_return co_await engine_->wait(id); }
+    Task<void> stop(std::string id, std::chrono::milliseconds timeout) override {
+        co_return co_await engine_->stop(id, timeout);
+    }
+    Task<void> kill(std::string id, int signal_number) override { co_return co_await engine_->kill(id, signal_number); }
+    Task<void> remove(std::string id, bool force) override { co_return co_await engine_->remove(id, force); }
+    Task<std::string> exec(std::string id, ExecRequest request) override {
+        co_return co_await engine_->exec(id, std::move(request));
+    }
+    Task<ExitInfo> wait_exec(std::string exec_id) override { co_return co_await engine_->wait_exec(exec_id); }
+    Task<void> kill_exec(std::string exec_id, int signal_number) override {
+        co_return co_await engine_->kill_exec(exec_id, signal_number);
+    }
+    Task<void> shut_down(bool stop_containers) override { return engine_->shut_down(stop_containers); }
+    std::size_t running_count() const override { return engine_->running_count(); }
+    std::string describe() const override { return engine_->describe(); }
+
+private:
+    std::unique_ptr<Engine> engine_;
+};
+
+} // namespace
+
+std::unique_ptr<Containers> engine_containers(std::unique_ptr<Engine> engine) {
+    return std::make_unique<EngineContainers>(std::move(engine));
+}
+
+} // namespace squish::daemon

@@ -1,0 +1,82 @@
+#include "daemon/views.h"
+
+#include <cstdio>
+#include <ctime>
+#include <utility>
+
+namespace squish::daemon {
+
+const char* state_text(ContainerState state) {
+    switch (state) {
+    case ContainerState::created:
+        return "created";
+    case ContainerState::running:
+        return "running";
+    case ContainerState::exited:
+        return "exited";
+    }
+    std::unreachable();
+}
+
+Json time_view(std::int64_t microseconds) {
+    if (microseconds <= 0)
+        return nullptr;
+    const std::time_t seconds = microseconds / 1'000'000;
+    std::tm parts{};
+    ::gmtime_r(&seconds, &parts);
+    char date[32], text[48];
+    std::strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &parts);
+    std::snprintf(text, sizeof text, "%s.%06dZ", date, static_cast<int>(microseconds % 1'000'000));
+    return text;
+}
+
+Json view(const ExitInfo& exit) {
+    return {{"code", exit.code}, {"signal", exit.signal}, {"reason", exit.reason}};
+}
+
+Json view(const PortSpec& port) {
+    return {{"address", port.address},
+            {"host", port.host},
+            {"container", port.container},
+            {"protocol", port.protocol == Protocol::udp ? "udp" : "tcp"}};
+}
+
+Json summary_view(const ContainerInfo& container) {
+    Json ports = Json::array();
+    for (const auto& port : container.ports)
+        ports.push_back(view(port));
+    return {{"id", container.id},
+            {"name", container.name},
+            {"pid", container.pid},
+            {"state", state_text(container.state)},
+            {"created_at", time_view(container.created_at)},
+            {"started_at", time_view(container.started_at)},
+            {"exited_at", time_view(container.exited_at)},
+            {"exit", container.exit ? view(*container.exit) : Json(nullptr)},
+            {"ports", std::move(ports)},
+            {"command", container.command}};
+}
+
+Json inspect_view(const ContainerInfo& container) {
+    auto body = summary_view(container);
+    body["network_mode"] = container.network_mode;
+    body["address"] = container.address;
+    Json mounts = Json::array();
+    for (const auto& mount : container.mounts)
+        mounts.push_back(
+            {{"source", mount.source}, {"target", mount.target}, {"layer", mount.layer}, {"read_only", mount.read_only}});
+    body["mounts"] = std::move(mounts);
+    body["attached"] = container.attached;
+    body["terminal"] = container.terminal;
+    body["remove_on_exit"] = container.remove_on_exit;
+    body["stdout_log"] = container.stdout_log;
+    body["stderr_log"] = container.stderr_log;
+    body["timings"] = Json::object();
+    for (const auto& [step, value] : container.timings)
+        body["timings"][step] = value;
+    auto file = Json::parse(to_json(container.file), nullptr, false);
+    body["squishfile"] = file.is_discarded() ? Json(nullptr) : std::move(file);
+    return body;
+}
+
+} // namespace squish::daemon

@@ -1,0 +1,18 @@
+// The engine's data as the API shows it (docs/openapi.yaml, components/schemas).
+#pragma once
+
+#include "daemon/http.h"
+#include "engine/engine.h"
+
+namespace squish::daemon {
+
+[[nodiscard]] const char* state_text(ContainerState state);
+[[nodiscard]] Json view(const ExitInfo& exit);
+[[nodiscard]] Json view(const PortSpec& port);
+[[nodiscard]] Json summary_view(const ContainerInfo& container);
+[[nodiscard]] Json inspect_view(const ContainerInfo& container);
+
+// Microseconds since the epoch → "2026-01-02T03:04:05.678901Z"; null for 0.
+[[nodiscard]] Json time_view(std::int64_t microseconds);
+
+} // namespace squish::daemon
