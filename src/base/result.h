@@ -74,8 +74,24 @@ public:
 // Use as a whole statement, or as all of what follows `=` or `return`; never inside a braced initialiser
 // (GCC 12 does not destroy the members already built).
 #define TRY(expr) SQUISH_TRY_NAMED(SQUISH_TRY_JOIN(try_result_, __COUNTER__), return, expr)
-// The same inside a coroutine.
-#define CO_TRY(expr) SQUISH_TRY_NAMED(SQUISH_TRY_JOIN(try_result_, __COUNTER__), co_return, expr)
+
+// The same inside a coroutine, where GCC 12 cannot compile a statement expression that holds a co_await:
+//   CO_TRY(co_await link->ask(…));                      as a whole statement, dropping the value
+//   CO_TRY_TO(auto message, co_await link->ask(…));     two statements: not the body of an `if` without braces
+#define CO_TRY(expr) SQUISH_CO_TRY(SQUISH_TRY_JOIN(co_try_result_, __COUNTER__), expr)
+#define CO_TRY_TO(target, expr) SQUISH_CO_TRY_TO(SQUISH_TRY_JOIN(co_try_result_, __COUNTER__), target, expr)
+
+#define SQUISH_CO_TRY(name, expr)                                                                                      \
+    do {                                                                                                               \
+        auto name = expr;                                                                                              \
+        if (!name) [[unlikely]]                                                                                        \
+            co_return std::unexpected(std::move(name).error());                                                        \
+    } while (false)
+#define SQUISH_CO_TRY_TO(name, target, expr)                                                                           \
+    auto name = expr;                                                                                                  \
+    if (!name) [[unlikely]]                                                                                            \
+        co_return std::unexpected(std::move(name).error());                                                            \
+    target = std::move(*name)
 
 #define SQUISH_TRY_JOIN_(a, b) a##b
 #define SQUISH_TRY_JOIN(a, b) SQUISH_TRY_JOIN_(a, b)

@@ -1,0 +1,86 @@
+// Asks the keeper (wire/keeper_protocol.h), and starts it where there is none.
+#pragma once
+
+#include "base/paths.h"
+#include "engine/link.h"
+#include "wire/keeper_protocol.h"
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace squish {
+
+struct KeeperFacts {
+    pid_t pid = 0;
+    bool single_id = false;
+    std::string uid_map, gid_map;
+};
+
+// A container that the keeper knows.
+struct KeptContainer {
+    std::string id;
+    wire::ContainerPhase phase;
+    pid_t pid;
+    int wait_status;
+    Pidfd pidfd;
+};
+
+struct Launched {
+    pid_t pid = 0;
+    Pidfd pidfd;
+    std::uint64_t received_ns = 0, rooted_ns = 0, executed_ns = 0, cloned_ns = 0;
+};
+
+class KeeperClient {
+public:
+    struct Events {
+        std::function<void(std::string id, int wait_status)> exited;
+        std::function<void(std::string helper, int wait_status)> helper_exited;
+        std::function<void(std::string cell)> cell_lost;
+        std::function<void()> closed;
+    };
+    KeeperClient(const asio::any_io_executor& executor, UniqueFd socket, Events events);
+    KeeperClient(const KeeperClient&) = delete;
+    KeeperClient& operator=(const KeeperClient&) = delete;
+    ~KeeperClient() { link_->close(); }
+
+    // First of all: the keeper's facts and what it keeps.
+    [[nodiscard]] Task<KeeperFacts> hello(std::vector<KeptContainer>& containers);
+    [[nodiscard]] Task<void> prepare(std::string cell, bool host_network, std::vector<int> fds);
+    // A step that failed comes back as FailedStep in `failed`, with an Error of no meaning of its own.
+    struct FailedStep {
+        bool happened = false;
+        std::uint32_t step = 0;
+        int error = 0;
+    };
+    [[nodiscard]] Task<Launched> launch(std::string id, std::string cell, std::vector<int> fds, FailedStep& failed);
+    [[nodiscard]] Task<Launched> exec(std::string container, std::string id, std::vector<int> fds, FailedStep& failed);
+    [[nodiscard]] Task<void> signal(std::string id, int number);
+    [[nodiscard]] Task<void> put(std::string name, std::vector<int> fds);
+    [[nodiscard]] Task<std::vector<UniqueFd>> take(std::string name);
+    [[nodiscard]] Task<void> watch_log(std::string id, std::uint64_t limit, std::vector<int> fds);
+    [[nodiscard]] Task<pid_t> spawn(std::string helper, std::vector<int> fds);
+    [[nodiscard]] Task<void> shut_down();
+    void drop(const std::string& name);
+    void forget(const std::string& id);
+    void discard(const std::string& cell);
+    [[nodiscard]] bool is_open() const { return link_->is_open(); }
+
+private:
+    [[nodiscard]] Task<os::Message> ask(std::uint32_t number, const wire::Writer& request, std::vector<int> fds = {});
+    [[nodiscard]] Task<void> ask_done(std::uint32_t number, wire::Writer request, std::vector<int> fds = {});
+    [[nodiscard]] Task<Launched> start(std::uint32_t number, wire::Writer request, std::vector<int> fds, FailedStep& failed);
+    std::uint32_t classify(const os::Message& message);
+    void on_event(os::Message message);
+
+    Events events_;
+    std::vector<KeptContainer>* listing_ = nullptr; // where `container` messages go until hello is done
+    std::shared_ptr<Link> link_;
+};
+
+// Starts the keeper process and waits until it is ready. Blocks for a few milliseconds (newuidmap).
+// ErrorKind::unsupported with a remedy where the machine forbids what it needs.
+[[nodiscard]] Result<void> start_keeper(const Paths& paths, std::vector<std::string>& warnings);
+
+} // namespace squish
