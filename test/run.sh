@@ -131,6 +131,7 @@ phase_fuzz() {
         mkdir -p "$folder/$name/new" "$folder/$name/crashes"
         local seeds=()
         [ ! -d "test/fuzz/corpus/${name#fuzz-}" ] || seeds=("$ROOT/test/fuzz/corpus/${name#fuzz-}")
+        [ ! -f "test/fuzz/${name#fuzz-}.dict" ] || seeds+=(-dict="$ROOT/test/fuzz/${name#fuzz-}.dict")
         if is_root; then chown -R "$TEST_USER:" "$folder/$name"; fi
         (
             as_test_user "$folder/$name" "$ROOT/$target" -max_total_time="${SQUISH_FUZZ_SECONDS:-60}" -timeout=10 \

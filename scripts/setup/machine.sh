@@ -95,5 +95,5 @@ make_account() { # NAME HOME
     [ -d "$home" ] || install -d -m 0750 -o "$1" -g "$(id -gn "$1")" "$home"
     has_range "$1" || give_range "$1"
     setpriv --reuid "$1" --regid "$(id -gn "$1")" --init-groups unshare --user true 2>/dev/null ||
-        die "the account '$1' cannot make a user namespace on this machine: is it in a container that forbids it?"
+        die "the account '$1' cannot make a user namespace on this machine: is it in a chroot, or in a container that forbids it?"
 }
