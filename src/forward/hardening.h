@@ -1,0 +1,16 @@
+// What the forwarder gives up before it serves anybody.
+#pragma once
+
+#include "base/result.h"
+
+namespace squish::forward {
+
+// Should: leave no capability but CAP_SYS_ADMIN (setns(2) into the containers' network namespaces), no way to gain
+// one (no_new_privs, empty bounding and ambient sets), and no way for others of the same user to read or trace the
+// process (not dumpable). Must not: fail where there were no capabilities to begin with.
+[[nodiscard]] Result<void> harden();
+
+// Raises the soft limit of open files to the hard one.
+[[nodiscard]] Result<void> raise_fd_limit();
+
+} // namespace squish::forward
