@@ -1,18 +1,21 @@
 #include "network/netlink.h"
 
 #include "base/text.h"
+#include "base/unique_fd.h"
 
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <linux/if.h>
 #include <linux/netlink.h>
-#include <net/if.h>
+#include <linux/rtnetlink.h>
 #include <netlink/cache.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
 #include <netlink/route/addr.h>
 #include <netlink/route/link.h>
 #include <optional>
+#include <poll.h>
 #include <sys/socket.h>
 
 namespace squish::network {
@@ -54,7 +57,7 @@ std::string_view extended_message(const nlmsghdr& header, const nlmsgerr& answer
 LinkState link_state(rtnl_link* link) {
     const char* name = rtnl_link_get_name(link);
     return {static_cast<std::uint32_t>(rtnl_link_get_ifindex(link)), name ? name : "",
-            (rtnl_link_get_flags(link) & IFF_UP) != 0};
+            (rtnl_link_get_flags(link) & IFF_UP) != 0, rtnl_link_get_operstate(link) == IF_OPER_UP};
 }
 
 } // namespace
@@ -160,6 +163,34 @@ Result<std::vector<std::string>> Netlink::addresses() {
         found.push_back(std::to_string(rtnl_addr_get_ifindex(address)) + " " + text.data());
     }
     return found;
+}
+
+Result<void> wait_until_operational(Netlink& netlink, const std::string& link, std::chrono::milliseconds deadline) {
+    auto state = TRY(netlink.link(link));
+    if (state.operational)
+        return {};
+    const auto end = std::chrono::steady_clock::now() + deadline;
+    // Listening first, then asking again: nothing is missed in between.
+    const UniqueFd changes(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
+    sockaddr_nl group{};
+    group.nl_family = AF_NETLINK;
+    group.nl_groups = RTMGRP_LINK;
+    if (!changes || ::bind(changes.get(), reinterpret_cast<const sockaddr*>(&group), sizeof group) < 0)
+        return fail_errno("listen to link changes");
+    for (;;) {
+        state = TRY(netlink.link(link));
+        if (state.operational)
+            return {};
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now()).count();
+        if (left <= 0)
+            return fail(ErrorKind::unavailable, "link '" + printable(link) + "' has no carrier");
+        pollfd waiting{changes.get(), POLLIN, 0};
+        if (::poll(&waiting, 1, static_cast<int>(left)) < 0 && errno != EINTR)
+            return fail_errno("poll");
+        std::array<char, 16384> ignored;
+        while (::recv(changes.get(), ignored.data(), ignored.size(), 0) > 0 || errno == ENOBUFS) {
+        }
+    }
 }
 
 } // namespace squish::network

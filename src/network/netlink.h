@@ -3,6 +3,7 @@
 
 #include "base/result.h"
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -31,7 +32,8 @@ struct Request {
 struct LinkState {
     std::uint32_t index = 0;
     std::string name;
-    bool up = false;
+    bool up = false;          // administratively
+    bool operational = false; // RFC 2863: up, with a carrier that the kernel has acted on
 };
 
 // A netlink socket; it belongs for ever to the network namespace that its maker was in.
@@ -55,5 +57,14 @@ private:
     explicit Netlink(std::unique_ptr<nl_sock, FreeSocket> socket) : socket_(std::move(socket)) {}
     std::unique_ptr<nl_sock, FreeSocket> socket_;
 };
+
+// Waits until the link is operational (RFC 2863: its carrier is there and the kernel has acted on it).
+//
+// When the second end of a veth comes up, the kernel tells the first end's bridge port and queue so from a work queue,
+// milliseconds or more later; what is sent until then is lost, and a lost ARP request is repeated after a whole second.
+// Since Linux 6.8 asking for the link's state does that work at once (rtnl_getlink() calls linkwatch_sync_dev());
+// before, the kernel's notification is waited for. unavailable where the deadline passes.
+[[nodiscard]] Result<void> wait_until_operational(Netlink& netlink, const std::string& link,
+                                                  std::chrono::milliseconds deadline);
 
 } // namespace squish::network

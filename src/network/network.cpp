@@ -154,6 +154,11 @@ Result<std::uint32_t> Network::make() {
         return std::unexpected(std::move(made).error());
     }
     held_.emplace(number, std::move(*made));
+    for (const auto& link : {link_name(number), options_.rules.bridge})
+        if (auto settled = wait_until_operational(netlink_, link, std::chrono::seconds(2)); !settled) {
+            let_go(number);
+            return std::unexpected(std::move(settled).error());
+        }
     return number;
 }
 

@@ -1,0 +1,185 @@
+// Namespaces for tests: what the keeper makes for a user, made in a forked child without its help.
+#pragma once
+
+#include "base/unique_fd.h"
+
+#include <arpa/inet.h>
+#include <chrono>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <functional>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sched.h>
+#include <string>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+
+namespace squish::test {
+
+inline void write_file(const std::string& path, const std::string& text) {
+    const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    ASSERT_TRUE(file.valid()) << path << ": " << std::strerror(errno);
+    ASSERT_EQ(::write(file.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()))
+        << path << ": " << std::strerror(errno);
+}
+
+inline std::string read_file(const std::string& path) {
+    const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    std::string text(1 << 16, '\0');
+    const ssize_t got = ::read(file.get(), text.data(), text.size());
+    text.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+    return text;
+}
+
+// Runs `body`, with its EXPECTs, in a child process; fails where it failed or died.
+inline void in_child(const std::function<void()>& body) {
+    std::fflush(nullptr);
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        body();
+        std::exit(::testing::Test::HasFailure() ? 1 : 0); // exit, not _exit: leaks are looked for
+    }
+    int status = 0;
+    ::waitpid(pid, &status, 0);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "in child " << pid << ": see above";
+}
+
+// Moves the calling process into new namespaces, as root of a user namespace that holds its own id alone.
+inline void enter_user_namespace(int more_namespaces) {
+    const auto uid = std::to_string(::geteuid()), gid = std::to_string(::getegid());
+    ASSERT_EQ(::unshare(CLONE_NEWUSER | more_namespaces), 0) << std::strerror(errno);
+    write_file("/proc/self/setgroups", "deny");
+    write_file("/proc/self/uid_map", "0 " + uid + " 1");
+    write_file("/proc/self/gid_map", "0 " + gid + " 1");
+}
+
+// Runs `body` in a child in user, mount and network namespaces of its own: as the stager is.
+inline void in_user_network(const std::function<void()>& body) {
+    in_child([&] {
+        enter_user_namespace(CLONE_NEWNS | CLONE_NEWNET);
+        if (!::testing::Test::HasFatalFailure())
+            body();
+    });
+}
+
+// Runs `body` in a child in the network namespace `netns`, with the caller's capabilities over it.
+inline void in_netns(int netns, const std::function<void()>& body) {
+    in_child([&] {
+        ASSERT_EQ(::setns(netns, CLONE_NEWNET), 0) << std::strerror(errno);
+        body();
+    });
+}
+
+// The same as root of a user namespace below: what a container's payload is at its most powerful.
+inline void as_payload(int netns, const std::function<void()>& body) {
+    in_netns(netns, [&] {
+        enter_user_namespace(CLONE_NEWNS);
+        if (!::testing::Test::HasFatalFailure())
+            body();
+    });
+}
+
+// What must be true soon: asked again until it is, or five seconds have passed.
+[[nodiscard]] inline bool eventually(const std::function<bool()>& condition) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() > end)
+            return false;
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return true;
+}
+
+inline sockaddr_in endpoint(const std::string& address, int port) {
+    sockaddr_in where{};
+    where.sin_family = AF_INET;
+    where.sin_port = htons(static_cast<std::uint16_t>(port));
+    ::inet_pton(AF_INET, address.c_str(), &where.sin_addr);
+    return where;
+}
+
+// A TCP listener in the namespace that the caller is in; port 0 lets the kernel choose.
+inline UniqueFd listen_tcp(const std::string& address, int port) {
+    UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const auto where = endpoint(address, port);
+    EXPECT_EQ(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&where), sizeof where), 0)
+        << address << ":" << port << ": " << std::strerror(errno);
+    EXPECT_EQ(::listen(listener.get(), 8), 0);
+    return listener;
+}
+
+inline int port_of(int socket) {
+    sockaddr_in where{};
+    socklen_t length = sizeof where;
+    ::getsockname(socket, reinterpret_cast<sockaddr*>(&where), &length);
+    return ntohs(where.sin_port);
+}
+
+// Connects within `timeout_ms`; 0, or the errno with which that failed (ETIMEDOUT where nothing came back).
+inline int connect_tcp(const std::string& address, int port, int timeout_ms = 3000) {
+    const UniqueFd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    const auto where = endpoint(address, port);
+    if (::connect(client.get(), reinterpret_cast<const sockaddr*>(&where), sizeof where) == 0)
+        return 0;
+    if (errno != EINPROGRESS)
+        return errno;
+    pollfd waiting{client.get(), POLLOUT, 0};
+    if (::poll(&waiting, 1, timeout_ms) == 0)
+        return ETIMEDOUT;
+    int error = 0;
+    socklen_t length = sizeof error;
+    ::getsockopt(client.get(), SOL_SOCKET, SO_ERROR, &error, &length);
+    return error;
+}
+
+// True where somebody answered to an ICMP echo, sent as an unprivileged program does.
+inline bool ping(const std::string& address) {
+    const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_ICMP));
+    EXPECT_TRUE(socket.valid()) << "ICMP socket: " << std::strerror(errno);
+    const unsigned char request[8] = {8, 0, 0, 0, 0, 0, 0, 1};
+    const auto where = endpoint(address, 0);
+    if (::sendto(socket.get(), request, sizeof request, 0, reinterpret_cast<const sockaddr*>(&where), sizeof where) < 0)
+        return false;
+    pollfd waiting{socket.get(), POLLIN, 0};
+    unsigned char answer[64] = {255};
+    return ::poll(&waiting, 1, 1000) == 1 && ::recv(socket.get(), answer, sizeof answer, 0) == 8 && answer[0] == 0;
+}
+
+// Where the tests cannot run here: a skip, or a failure where CI says that none may be skipped.
+inline bool unprivileged() {
+    return ::geteuid() != 0;
+}
+inline bool tests_must_run() {
+    return std::getenv("SQUISH_TESTS_MUST_RUN") != nullptr;
+}
+
+} // namespace squish::test
+
+#define SKIP_AS_ROOT()                                                                                                 \
+    do {                                                                                                               \
+        if (!squish::test::unprivileged()) {                                                                           \
+            ASSERT_FALSE(squish::test::tests_must_run()) << "must run as an unprivileged user";                        \
+            GTEST_SKIP() << "runs as an unprivileged user only";                                                       \
+        }                                                                                                              \
+    } while (false)
+
+// The value of a Result, or the end of the test with its error.
+#define MUST(expr)                                                                                                     \
+    __extension__({                                                                                                    \
+        auto must_result_ = (expr);                                                                                    \
+        if (!must_result_) {                                                                                           \
+            ADD_FAILURE() << #expr << ": " << must_result_.error().text();                                             \
+            return;                                                                                                    \
+        }                                                                                                              \
+        std::move(must_result_).value();                                                                               \
+    })
