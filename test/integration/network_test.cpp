@@ -73,6 +73,39 @@ TEST_F(Network, SlotsReachEachOtherAndTheGateway) {
     });
 }
 
+TEST_F(Network, FirstPacketOfANewSlotIsAnsweredAtOnce) {
+    in_user_network([] {
+        auto network = MUST(network::Network::open());
+        std::vector<Slot> slots;
+        for (int i = 0; i < 60; ++i) {
+            slots.push_back(MUST(network.acquire()));
+            const auto start = std::chrono::steady_clock::now();
+            (void) inside_of(slots.back().netns.get(), [&] {
+                EXPECT_TRUE(ping(network.gateway())) << slots.back().address;
+                return UniqueFd();
+            });
+            // A lost ARP request is repeated after a second.
+            EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(900)) << slots.back().address;
+        }
+    });
+}
+
+TEST_F(Network, WaitsForALinkThatComesUpLaterAndNotForEver) {
+    in_user_network([] {
+        ASSERT_EQ(std::system("ip link add one type veth peer name two && ip link set one up"), 0);
+        auto netlink = MUST(Netlink::open());
+        const auto never = wait_until_operational(netlink, "one", std::chrono::milliseconds(50));
+        ASSERT_FALSE(never.has_value());
+        EXPECT_EQ(never.error().message, "link 'one' has no carrier");
+        std::thread later([] {
+            std::this_thread::sleep_for(std::chrono::milliseconds(50));
+            EXPECT_EQ(std::system("ip link set two up"), 0);
+        });
+        EXPECT_TRUE(wait_until_operational(netlink, "one", std::chrono::seconds(5)).has_value());
+        later.join();
+    });
+}
+
 TEST_F(Network, ManySlotsHaveDifferentAddresses) {
     in_user_network([] {
         auto network = MUST(network::Network::open());
@@ -93,7 +126,7 @@ TEST_F(Network, NamespaceBelongsToTheUsersUserNamespace) {
         const auto slot = MUST(network.acquire());
         const UniqueFd owner(::ioctl(slot.netns.get(), NS_GET_USERNS));
         ASSERT_TRUE(owner.valid());
-        struct stat of_slot {}, ours {};
+        struct stat of_slot{}, ours{};
         ASSERT_EQ(::fstat(owner.get(), &of_slot), 0);
         ASSERT_EQ(::stat("/proc/self/ns/user", &ours), 0);
         EXPECT_EQ(of_slot.st_ino, ours.st_ino);
@@ -102,7 +135,7 @@ TEST_F(Network, NamespaceBelongsToTheUsersUserNamespace) {
 
 TEST_F(Network, CallerIsBackInTheBridgeNamespace) {
     in_user_network([] {
-        struct stat before {}, after {};
+        struct stat before{}, after{};
         ASSERT_EQ(::stat("/proc/thread-self/ns/net", &before), 0);
         auto network = MUST(network::Network::open());
         const auto slot = MUST(network.acquire());
@@ -141,7 +174,7 @@ TEST_F(Network, SysfsIsReadOnlyAndShowsTheSlotsLinks) {
         ASSERT_TRUE(address.valid()) << std::strerror(errno);
         EXPECT_EQ(test::read_file("/proc/self/fd/" + std::to_string(address.get())), "02:73:0a:59:00:02\n");
         EXPECT_LT(::openat(slot.sysfs.get(), "class/net/squish0", O_PATH | O_CLOEXEC), 0);
-        struct statvfs mount {};
+        struct statvfs mount{};
         ASSERT_EQ(::fstatvfs(slot.sysfs.get(), &mount), 0);
         EXPECT_EQ(mount.f_flag & (ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOEXEC),
                   static_cast<unsigned long>(ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOEXEC));
@@ -161,15 +194,18 @@ TEST_F(Network, PayloadCannotChangeItsNetwork) {
             auto netlink = MUST(Netlink::open());
             const auto link = netlink.link("eth0");
             ASSERT_TRUE(link.has_value());
-            for (const std::string path : {"ipv4/ip_forward", "ipv4/ip_unprivileged_port_start", "ipv4/conf/eth0/arp_ignore"}) {
+            for (const std::string path :
+                 {"ipv4/ip_forward", "ipv4/ip_unprivileged_port_start", "ipv4/conf/eth0/arp_ignore"}) {
                 const UniqueFd sysctl(::open(("/proc/sys/net/" + path).c_str(), O_WRONLY | O_CLOEXEC));
                 const int failed = sysctl.valid() ? 0 : errno;
                 EXPECT_EQ(failed == 0, expected == 0) << path << ": " << std::strerror(failed);
             }
             const auto rules = apply_rules("add table inet mine");
             EXPECT_EQ(rules.has_value(), expected == 0) << "nf_tables";
-            EXPECT_EQ(std::system("ip address add 10.89.0.99/20 dev eth0 2>/dev/null") == 0, expected == 0) << "address";
-            EXPECT_EQ(std::system("ip link set eth0 address 02:00:00:00:00:01 2>/dev/null") == 0, expected == 0) << "MAC";
+            EXPECT_EQ(std::system("ip address add 10.89.0.99/20 dev eth0 2>/dev/null") == 0, expected == 0)
+                << "address";
+            EXPECT_EQ(std::system("ip link set eth0 address 02:00:00:00:00:01 2>/dev/null") == 0, expected == 0)
+                << "MAC";
             EXPECT_EQ(std::system("ip route replace default via 10.89.0.9 2>/dev/null") == 0, expected == 0) << "route";
         };
         as_payload(slot.netns.get(), [&] { attempts(EPERM); });
@@ -206,7 +242,8 @@ TEST_F(Network, SlotWithASocketLeftIsSetAsideUntilItIsClosed) {
         auto network = MUST(network::Network::open());
         const auto slot = MUST(network.acquire());
         // As one that a payload has passed on to somebody else.
-        auto left = inside_of(slot.netns.get(), [] { return UniqueFd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)); });
+        auto left =
+            inside_of(slot.netns.get(), [] { return UniqueFd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)); });
         EXPECT_FALSE(MUST(network.release(slot.number)));
         const auto other = MUST(network.acquire());
         EXPECT_NE(other.number, slot.number);
@@ -310,11 +347,122 @@ TEST_F(Network, FullBridgeIsAClearError) {
                      "\nlink set b" + std::to_string(i) + " master squish0\n";
         const UniqueFd file(::memfd_create("batch", 0));
         ASSERT_EQ(::write(file.get(), batch.data(), batch.size()), static_cast<ssize_t>(batch.size()));
-        ASSERT_EQ(std::system(("ip -force -batch /proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(file.get()) +
-                               " >/dev/null 2>&1").c_str()) & 0xff, 0);
+        ASSERT_EQ(std::system(("ip -force -batch /proc/" + std::to_string(::getpid()) + "/fd/" +
+                               std::to_string(file.get()) + " >/dev/null 2>&1")
+                                  .c_str()) &
+                      0xff,
+                  0);
         const auto slot = network.acquire();
         ASSERT_FALSE(slot.has_value());
         EXPECT_THAT(slot.error().message, HasSubstr("1023 ports"));
+    });
+}
+
+// A network namespace behind an interface "tap0": the uplink's side of it, without an uplink.
+struct FarSide {
+    UniqueFd netns;
+    UniqueFd router, dns, elsewhere; // listeners: 10.0.2.2:80, 10.0.2.3:53, 198.51.100.1:80
+};
+
+void make_far_side(FarSide& far) {
+    far.netns = inside_of(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC), [] {
+        EXPECT_EQ(::unshare(CLONE_NEWNET), 0);
+        return UniqueFd(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
+    });
+    const auto path = "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(far.netns.get());
+    ASSERT_EQ(std::system(("ip link add tap0 type veth peer name far0 netns " + path +
+                           " && ip address add 10.0.2.100/24 dev tap0 && ip link set tap0 up")
+                              .c_str()),
+              0);
+    (void) inside_of(far.netns.get(), [&] {
+        EXPECT_EQ(std::system("ip link set lo up && ip link set far0 up && ip address add 10.0.2.2/24 dev far0 && "
+                              "ip address add 10.0.2.3/24 dev far0 && ip address add 198.51.100.1/32 dev lo && "
+                              "ip route add 10.89.0.0/16 via 10.0.2.100"),
+                  0);
+        far.router = listen_tcp("10.0.2.2", 80);
+        far.dns = listen_tcp("10.0.2.3", 53);
+        far.elsewhere = listen_tcp("198.51.100.1", 80);
+        return UniqueFd();
+    });
+    ASSERT_EQ(std::system("ip route add default via 10.0.2.2"), 0);
+    auto netlink = MUST(Netlink::open());
+    MUST_VOID(wait_until_operational(netlink, "tap0", std::chrono::seconds(5)));
+}
+
+TEST_F(Network, ContainersReachTheWorldAndDnsButNothingElseOfTheUplink) {
+    in_user_network([] {
+        auto network = MUST(network::Network::open());
+        const auto slot = MUST(network.acquire());
+        FarSide far;
+        make_far_side(far);
+        as_payload(slot.netns.get(), [&] {
+            EXPECT_EQ(connect_tcp("198.51.100.1", 80), 0);
+            EXPECT_EQ(connect_tcp("10.0.2.3", 53), 0);
+            EXPECT_EQ(connect_tcp("10.0.2.2", 80), EHOSTUNREACH) << "the router stands for the host";
+            EXPECT_EQ(connect_tcp("10.0.2.3", 80), EHOSTUNREACH);
+        });
+        sockaddr_in peer{};
+        socklen_t length = sizeof peer;
+        const UniqueFd accepted(
+            ::accept4(far.elsewhere.get(), reinterpret_cast<sockaddr*>(&peer), &length, SOCK_CLOEXEC));
+        EXPECT_EQ(peer.sin_addr.s_addr, endpoint("10.0.2.100", 0).sin_addr.s_addr) << "masqueraded";
+    });
+}
+
+TEST_F(Network, NothingComesInThroughTheUplink) {
+    in_user_network([] {
+        auto network = MUST(network::Network::open());
+        const auto slot = MUST(network.acquire());
+        const auto listener = inside_of(slot.netns.get(), [] { return listen_tcp("0.0.0.0", 80); });
+        const auto ours = listen_tcp("0.0.0.0", 81); // in the bridge namespace
+        FarSide far;
+        make_far_side(far);
+        const auto from_outside = [&](const std::string& address, int port) {
+            int result = -1;
+            (void) inside_of(far.netns.get(), [&] {
+                result = connect_tcp(address, port, 300);
+                return UniqueFd();
+            });
+            return result;
+        };
+        EXPECT_EQ(from_outside(slot.address, 80), ETIMEDOUT);
+        EXPECT_EQ(from_outside("10.0.2.100", 81), ETIMEDOUT);
+        MUST_VOID(apply_rules("delete table inet squish"));
+        EXPECT_EQ(from_outside(slot.address, 80), 0) << "it is the filter that holds it";
+        EXPECT_EQ(from_outside("10.0.2.100", 81), 0);
+    });
+}
+
+TEST_F(Network, ContainersReachNoServiceInTheBridgeNamespace) {
+    in_user_network([] {
+        auto network = MUST(network::Network::open());
+        const auto slot = MUST(network.acquire());
+        const auto service = listen_tcp("0.0.0.0", 8080);
+        EXPECT_EQ(connect_tcp(network.gateway(), 8080), 0);
+        as_payload(slot.netns.get(), [&] { EXPECT_EQ(connect_tcp(network.gateway(), 8080, 300), ETIMEDOUT); });
+        MUST_VOID(apply_rules("delete table inet squish"));
+        as_payload(slot.netns.get(),
+                   [&] { EXPECT_EQ(connect_tcp(network.gateway(), 8080), 0) << "the filter held it"; });
+    });
+}
+
+TEST_F(Network, RulesAreThereOnceHoweverOftenItIsOpened) {
+    in_user_network([] {
+        for (int i = 0; i < 3; ++i)
+            (void) MUST(network::Network::open());
+        const auto rules = MUST(list_rules());
+        const auto count = [&](const std::string& word) {
+            std::size_t found = 0;
+            for (auto at = rules.find(word); at != std::string::npos; at = rules.find(word, at + 1))
+                ++found;
+            return found;
+        };
+        EXPECT_EQ(count("table inet squish"), 1U);
+        EXPECT_EQ(count("masquerade"), 1U) << rules;
+        EXPECT_EQ(count("policy drop"), 2U);
+        const auto refused = apply_rules("add table inet squish\nadd rule inet squish nowhere accept");
+        ASSERT_FALSE(refused.has_value());
+        EXPECT_THAT(refused.error().message, HasSubstr("nf_tables: "));
     });
 }
 

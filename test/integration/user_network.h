@@ -4,8 +4,8 @@
 #include "base/unique_fd.h"
 
 #include <arpa/inet.h>
-#include <chrono>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -183,3 +183,11 @@ inline bool tests_must_run() {
         }                                                                                                              \
         std::move(must_result_).value();                                                                               \
     })
+
+#define MUST_VOID(expr)                                                                                                \
+    do {                                                                                                               \
+        if (auto must_result_ = (expr); !must_result_) {                                                               \
+            ADD_FAILURE() << #expr << ": " << must_result_.error().text();                                             \
+            return;                                                                                                    \
+        }                                                                                                              \
+    } while (false)
