@@ -1,6 +1,7 @@
 #include "daemon/http.h"
 
 #include "base/text.h"
+#include "wire/json_channel.h"
 
 #include <array>
 
@@ -146,34 +147,8 @@ unsigned status_of(ErrorKind kind) {
     std::unreachable();
 }
 
-const char* kind_text(ErrorKind kind) {
-    switch (kind) {
-    case ErrorKind::invalid:
-        return "invalid";
-    case ErrorKind::not_found:
-        return "not_found";
-    case ErrorKind::conflict:
-        return "conflict";
-    case ErrorKind::denied:
-        return "denied";
-    case ErrorKind::unsupported:
-        return "unsupported";
-    case ErrorKind::start_failed:
-        return "start_failed";
-    case ErrorKind::not_executable:
-        return "not_executable";
-    case ErrorKind::no_command:
-        return "no_command";
-    case ErrorKind::unavailable:
-        return "unavailable";
-    case ErrorKind::system:
-        return "system";
-    }
-    std::unreachable();
-}
-
 Json error_body(const Error& error) {
-    return {{"error", {{"kind", kind_text(error.kind)}, {"message", error.message}, {"remedy", error.remedy}}}};
+    return {{"error", {{"kind", wire::to_string(error.kind)}, {"message", error.message}, {"remedy", error.remedy}}}};
 }
 
 std::string dump(const Json& body) {

@@ -80,7 +80,6 @@ struct Target {
 [[nodiscard]] Result<RequestFds> name_fds(std::optional<std::string_view> header, std::vector<UniqueFd> fds, bool too_many);
 
 [[nodiscard]] unsigned status_of(ErrorKind kind);
-[[nodiscard]] const char* kind_text(ErrorKind kind);
 // {"error": {"kind": …, "message": …, "remedy": …}}
 [[nodiscard]] Json error_body(const Error& error);
 [[nodiscard]] std::string dump(const Json& body); // one line; invalid UTF-8 is replaced

@@ -1,0 +1,57 @@
+#include "cli/each.h"
+
+#include "base/text.h"
+#include "cli/console.h"
+#include "cli/exit_code.h"
+
+#include <span>
+
+namespace squish::cli {
+
+namespace {
+
+constexpr std::size_t kAtOnce = 16;
+
+Result<Client> ask(const Paths& paths, const std::string& id, const EachCall& each) {
+    auto client = TRY(Client::connect(paths));
+    TRY(client.send({each.method, "/v1/containers/" + percent_encode(id) + each.suffix}));
+    return client;
+}
+
+Result<Json> answer_of(Client& client) {
+    while (!client.response().complete())
+        if (!TRY(client.receive()))
+            return fail(ErrorKind::unavailable, "squishd ended before it answered", "try again");
+    const auto body = client.response().take_body();
+    if (client.response().status() >= 400)
+        return std::unexpected(error_of(client.response().status(), body));
+    return json_of(body);
+}
+
+} // namespace
+
+int for_each_id(const std::vector<std::string>& ids, const EachCall& each, const std::function<bool(const Json&)>& answered) {
+    const auto paths = find_paths();
+    if (!paths)
+        return give_up(paths.error());
+    int code = 0;
+    for (std::size_t done = 0; done < ids.size(); done += kAtOnce) {
+        std::vector<Result<Client>> asked;
+        for (const auto& id : std::span(ids).subspan(done, std::min(kAtOnce, ids.size() - done)))
+            asked.push_back(ask(*paths, id, each));
+        for (auto& client : asked) {
+            const auto answer = client ? answer_of(*client) : Result<Json>(std::unexpected(client.error()));
+            if (!answer)
+                code = give_up(answer.error());
+            else if (!answered(*answer))
+                return 1; // nobody reads what we print
+        }
+    }
+    return code;
+}
+
+bool print_id(const Json& answer) {
+    return print(printable(text_of(answer, "id")) + "\n");
+}
+
+} // namespace squish::cli

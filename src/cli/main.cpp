@@ -1,0 +1,100 @@
+// squish(1).
+#include "account/account.h"
+#include "base/text.h"
+#include "cli/command.h"
+#include "cli/console.h"
+#include "cli/exit_code.h"
+#include "version.h"
+
+#include <array>
+#include <string>
+#include <vector>
+
+namespace squish::cli {
+
+namespace {
+
+std::string help() {
+    std::string out = "Usage: squish COMMAND [OPTIONS] …\n\nRuns containers without root and without images.\n\nCommands:\n";
+    for (const auto& command : commands()) {
+        std::string name(command.name);
+        name.resize(12, ' ');
+        out.append("  ").append(name).append(command.summary).append(command.supported ? "\n" : " (not supported yet)\n");
+    }
+    return out + "\nOptions:\n  -h, --help  print this help\n  --version   print the version\n\n"
+                 "'squish COMMAND --help' says more about a command, the manual page squish(1) everything.\n";
+}
+
+int unknown(std::string_view word) {
+    std::vector<std::string_view> names;
+    for (const auto& command : commands())
+        names.push_back(command.name);
+    const auto guess = nearest(word, names);
+    const auto what = word.starts_with('-') ? "unknown option '" : "unknown command '";
+    return give_up(Error{ErrorKind::invalid, what + printable(word) + "'",
+                         guess ? "did you mean '" + std::string(*guess) + "'?" : "see 'squish --help'", 0});
+}
+
+int not_supported(const Command& command) {
+    return give_up(Error{ErrorKind::unsupported,
+                         "'" + std::string(command.name) + "' is not supported yet by squish " SQUISH_VERSION, "", 0});
+}
+
+int main(Words words) {
+    keep_standard_fds();
+    if (words.empty()) {
+        complain(Error{ErrorKind::invalid, "a command is needed", "see 'squish --help'", 0});
+        return 2;
+    }
+    const std::string_view name = words[0];
+    if (name == "--help" || name == "-h" || name == "help")
+        return print(help()) ? 0 : 1;
+    if (name == "--version")
+        return print("squish " SQUISH_VERSION "\n") ? 0 : 1;
+    for (const auto& command : commands()) {
+        if (command.name != name)
+            continue;
+        if (!command.supported)
+            return not_supported(command);
+        if (const auto left = account::leave_root("squish"); !left)
+            return give_up(left.error());
+        return command.run(words.subspan(1));
+    }
+    return unknown(name);
+}
+
+} // namespace
+
+std::span<const Command> commands() {
+    static constexpr std::array table{
+        Command{"run", "start a container and stay attached to it", run_command},
+        Command{"create", "start containers in the background", create_command},
+        Command{"ps", "list containers", ps_command},
+        Command{"stop", "end containers: SIGTERM, then SIGKILL", stop_command},
+        Command{"kill", "send a signal to containers", kill_command},
+        Command{"wait", "wait until containers have ended", wait_command},
+        Command{"rm", "remove containers that have ended", rm_command},
+        Command{"inspect", "show everything about containers, as JSON", inspect_command},
+        Command{"logs", "show what a container has written", logs_command},
+        Command{"exec", "run a further program in a container", exec_command},
+        Command{"port", "list published ports", port_command},
+        Command{"validate", "check squishfiles", validate_command},
+        Command{"doctor", "check what squish needs of this machine", doctor_command},
+        Command{"version", "show the versions of squish and of the daemon", version_command},
+        Command{"daemon", "start, stop or show the daemon", daemon_command},
+        Command{"layer", "manage layers", nullptr, false},
+        Command{"network", "manage named networks", nullptr, false},
+        Command{"update", "change the limits of a container", nullptr, false},
+        Command{"stats", "show what containers use", nullptr, false},
+        Command{"top", "show the processes of containers", nullptr, false},
+        Command{"events", "follow what happens to containers", nullptr, false},
+    };
+    return table;
+}
+
+} // namespace squish::cli
+
+int main(int argc, char** argv) {
+    const squish::cli::Words words(argv, static_cast<std::size_t>(argc));
+    return squish::cli::main(words.empty() ? words : words.subspan(1));
+}

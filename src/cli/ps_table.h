@@ -1,0 +1,27 @@
+// The table of `squish ps`.
+#pragma once
+
+#include "cli/client.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace squish::cli {
+
+// `containers`: the API's list. `now`: seconds since the epoch.
+[[nodiscard]] std::string ps_table(const Json& containers, std::int64_t now);
+// "127.0.0.1:8080->80/tcp, …"; "-" where there are none. IPv6 addresses are in brackets.
+[[nodiscard]] std::string ports_text(const Json& ports);
+// "5s ago", "3m ago", "2h ago", "4d ago".
+[[nodiscard]] std::string age_text(std::int64_t seconds);
+// "2026-01-02T03:04:05.678901Z" → seconds since the epoch; 0 where it is no such text.
+[[nodiscard]] std::int64_t seconds_of(std::string_view time);
+// "running", "exited (0)", "exited (137, killed)"
+[[nodiscard]] std::string state_text(const Json& container);
+
+// Rows of equal length, the first the header; columns are as wide as they must be.
+[[nodiscard]] std::string align(const std::vector<std::vector<std::string>>& rows);
+
+} // namespace squish::cli
