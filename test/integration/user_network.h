@@ -89,6 +89,15 @@ inline void as_payload(int netns, const std::function<void()>& body) {
     });
 }
 
+// What `make` makes while this process is in the namespace `netns`: a socket, mostly.
+inline UniqueFd inside_of(int netns, const std::function<UniqueFd()>& make) {
+    const UniqueFd home(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
+    EXPECT_EQ(::setns(netns, CLONE_NEWNET), 0);
+    auto made = make();
+    EXPECT_EQ(::setns(home.get(), CLONE_NEWNET), 0);
+    return made;
+}
+
 // What must be true soon: asked again until it is, or five seconds have passed.
 [[nodiscard]] inline bool eventually(const std::function<bool()>& condition) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(5);

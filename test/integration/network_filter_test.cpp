@@ -1,0 +1,128 @@
+// The packet filter of the user's network, against a namespace that stands for the uplink and the world behind it.
+#include "network/network.h"
+#include "network/rules.h"
+#include "user_network.h"
+
+#include <gmock/gmock.h>
+
+namespace squish::network {
+namespace {
+
+using namespace squish::test;
+using ::testing::HasSubstr;
+
+class NetworkFilter : public ::testing::Test {
+protected:
+    void SetUp() override { SKIP_AS_ROOT(); }
+};
+
+// A network namespace behind an interface "tap0": the uplink's side of it, without an uplink.
+struct FarSide {
+    UniqueFd netns;
+    UniqueFd router, dns, elsewhere; // listeners: 10.0.2.2:80, 10.0.2.3:53, 198.51.100.1:80
+};
+
+void make_far_side(FarSide& far) {
+    far.netns = inside_of(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC), [] {
+        EXPECT_EQ(::unshare(CLONE_NEWNET), 0);
+        return UniqueFd(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
+    });
+    const auto path = "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(far.netns.get());
+    ASSERT_EQ(std::system(("ip link add tap0 type veth peer name far0 netns " + path +
+                           " && ip address add 10.0.2.100/24 dev tap0 && ip link set tap0 up")
+                              .c_str()),
+              0);
+    (void) inside_of(far.netns.get(), [&] {
+        EXPECT_EQ(std::system("ip link set lo up && ip link set far0 up && ip address add 10.0.2.2/24 dev far0 && "
+                              "ip address add 10.0.2.3/24 dev far0 && ip address add 198.51.100.1/32 dev lo && "
+                              "ip route add 10.89.0.0/16 via 10.0.2.100"),
+                  0);
+        far.router = listen_tcp("10.0.2.2", 80);
+        far.dns = listen_tcp("10.0.2.3", 53);
+        far.elsewhere = listen_tcp("198.51.100.1", 80);
+        return UniqueFd();
+    });
+    ASSERT_EQ(std::system("ip route add default via 10.0.2.2"), 0);
+    auto netlink = MUST(Netlink::open());
+    MUST_VOID(wait_until_operational(netlink, "tap0", std::chrono::seconds(5)));
+}
+
+TEST_F(NetworkFilter, ContainersReachTheWorldAndDnsButNothingElseOfTheUplink) {
+    in_user_network([] {
+        auto network = MUST(Network::open());
+        const auto slot = MUST(network.acquire());
+        FarSide far;
+        make_far_side(far);
+        as_payload(slot.netns.get(), [&] {
+            EXPECT_EQ(connect_tcp("198.51.100.1", 80), 0);
+            EXPECT_EQ(connect_tcp("10.0.2.3", 53), 0);
+            EXPECT_EQ(connect_tcp("10.0.2.2", 80), EHOSTUNREACH) << "the router stands for the host";
+            EXPECT_EQ(connect_tcp("10.0.2.3", 80), EHOSTUNREACH);
+        });
+        sockaddr_in peer{};
+        socklen_t length = sizeof peer;
+        const UniqueFd accepted(
+            ::accept4(far.elsewhere.get(), reinterpret_cast<sockaddr*>(&peer), &length, SOCK_CLOEXEC));
+        EXPECT_EQ(peer.sin_addr.s_addr, endpoint("10.0.2.100", 0).sin_addr.s_addr) << "masqueraded";
+    });
+}
+
+TEST_F(NetworkFilter, NothingComesInThroughTheUplink) {
+    in_user_network([] {
+        auto network = MUST(Network::open());
+        const auto slot = MUST(network.acquire());
+        const auto listener = inside_of(slot.netns.get(), [] { return listen_tcp("0.0.0.0", 80); });
+        const auto ours = listen_tcp("0.0.0.0", 81); // in the bridge namespace
+        FarSide far;
+        make_far_side(far);
+        const auto from_outside = [&](const std::string& address, int port) {
+            int result = -1;
+            (void) inside_of(far.netns.get(), [&] {
+                result = connect_tcp(address, port, 300);
+                return UniqueFd();
+            });
+            return result;
+        };
+        EXPECT_EQ(from_outside(slot.address, 80), ETIMEDOUT);
+        EXPECT_EQ(from_outside("10.0.2.100", 81), ETIMEDOUT);
+        MUST_VOID(apply_rules("delete table inet squish"));
+        EXPECT_EQ(from_outside(slot.address, 80), 0) << "it is the filter that holds it";
+        EXPECT_EQ(from_outside("10.0.2.100", 81), 0);
+    });
+}
+
+TEST_F(NetworkFilter, ContainersReachNoServiceInTheBridgeNamespace) {
+    in_user_network([] {
+        auto network = MUST(Network::open());
+        const auto slot = MUST(network.acquire());
+        const auto service = listen_tcp("0.0.0.0", 8080);
+        EXPECT_EQ(connect_tcp(network.gateway(), 8080), 0);
+        as_payload(slot.netns.get(), [&] { EXPECT_EQ(connect_tcp(network.gateway(), 8080, 300), ETIMEDOUT); });
+        MUST_VOID(apply_rules("delete table inet squish"));
+        as_payload(slot.netns.get(),
+                   [&] { EXPECT_EQ(connect_tcp(network.gateway(), 8080), 0) << "the filter held it"; });
+    });
+}
+
+TEST_F(NetworkFilter, RulesAreThereOnceHoweverOftenItIsOpened) {
+    in_user_network([] {
+        for (int i = 0; i < 3; ++i)
+            (void) MUST(Network::open());
+        const auto rules = MUST(list_rules());
+        const auto count = [&](const std::string& word) {
+            std::size_t found = 0;
+            for (auto at = rules.find(word); at != std::string::npos; at = rules.find(word, at + 1))
+                ++found;
+            return found;
+        };
+        EXPECT_EQ(count("table inet squish"), 1U);
+        EXPECT_EQ(count("masquerade"), 1U) << rules;
+        EXPECT_EQ(count("policy drop"), 2U);
+        const auto refused = apply_rules("add table inet squish\nadd rule inet squish nowhere accept");
+        ASSERT_FALSE(refused.has_value());
+        EXPECT_THAT(refused.error().message, HasSubstr("nf_tables: "));
+    });
+}
+
+} // namespace
+} // namespace squish::network
