@@ -242,21 +242,22 @@ long become_payload(State& state, const char* command) {
     payload.argv[payload.argc] = nullptr;
     payload.envp[payload.envc] = nullptr;
     raw::call(__NR_setsid);
+    const auto at = [](launch::RunPart part, long result) { return result - part * launch::kPart; };
     if (payload.console >= 0)
         if (const long result = make_terminal(payload); result < 0)
-            return result;
+            return at(launch::kTerminal, result);
     if (const long result = place_stdio(payload); result < 0)
-        return result;
+        return at(launch::kStdio, result);
     if (const long result = set_limits(payload); result < 0)
-        return result;
+        return at(launch::kLimits, result);
     raw::call(__NR_umask, 022);
     if (const long result = raw::prctl(PR_SET_NO_NEW_PRIVS, 1); result < 0)
-        return result;
+        return at(launch::kPrivileges, result);
     if (const long result = drop_privileges(payload); result < 0)
-        return result;
+        return at(launch::kPrivileges, result);
     // With the payload's own rights: a folder it may not enter is an error, not a way in.
     if (const long result = raw::call(__NR_chdir, raw::arg(payload.folder ? payload.folder : "/")); result < 0)
-        return result;
+        return at(launch::kWorkFolder, result);
     std::uint64_t no_signals = 0;
     raw::call(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, raw::arg(&no_signals), 0, sizeof no_signals);
     // Everything is close-on-exec; this also holds for what some earlier program left open by mistake.

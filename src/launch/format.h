@@ -150,6 +150,10 @@ enum class ReportKind : std::uint32_t {
     exited = 3,  // the payload ended; value = its wait status. Init exits right after.
 };
 
+// `value` of a failed `run` or `become`: errno + kPart * the part of it that failed.
+inline constexpr std::int32_t kPart = 10000;
+enum RunPart : std::int32_t { kExecute = 0, kTerminal = 1, kStdio = 2, kLimits = 3, kPrivileges = 4, kWorkFolder = 5 };
+
 struct Report {
     std::uint32_t magic;
     ReportKind kind;

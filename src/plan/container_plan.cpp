@@ -32,7 +32,7 @@ void plan_mounts(const Squishfile& file, ContainerPlan& plan, const std::string&
     if (plan.network == NetworkMode::host) // the payload has no right to a sysfs of the host's network namespace
         plan.mounts.push_back({.layer = "", .source = "/sys", .target = "/sys", .read_only = true, .nested = false});
     std::ranges::stable_sort(plan.mounts, {}, &Mount::target);
-    plan.own_tmp = !std::ranges::contains(plan.mounts, std::string("/tmp"), &Mount::target);
+    plan.own_tmp = std::ranges::find(plan.mounts, "/tmp", &Mount::target) == plan.mounts.end();
     for (auto& mount : plan.mounts) {
         mount.nested = beneath(mount.target, "/tmp");
         for (const auto& other : plan.mounts)

@@ -73,7 +73,7 @@ PlanBuilder make_prelude(const Machine& machine, bool with_sysfs) {
     return steps;
 }
 
-PlanBuilder make_launch(const ContainerPlan& plan, std::span<const bool> folders, const IoSlots& io) {
+PlanBuilder make_launch(const ContainerPlan& plan, const std::vector<bool>& folders, const IoSlots& io) {
     PlanBuilder steps;
     const auto rootfs = "rootfs layer '" + printable(plan.rootfs_layer) + "'";
     steps.add(StepKind::root, {.a = 0}, "mount the " + rootfs);

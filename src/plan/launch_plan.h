@@ -9,7 +9,6 @@
 #include "plan/container_plan.h"
 
 #include <cstdint>
-#include <span>
 #include <string>
 
 namespace squish::plan {
@@ -24,7 +23,7 @@ struct IoSlots {
 [[nodiscard]] launch::PlanBuilder make_prelude(const Machine& machine, bool with_sysfs);
 // `folders[i]`: mount i is a folder (else a file). Slots: 0 root, 1… mounts, then stdin, stdout, stderr, or console.
 // `prelude_steps`: how many steps ran before, so that a failed step's index can be told apart.
-[[nodiscard]] launch::PlanBuilder make_launch(const ContainerPlan& plan, std::span<const bool> folders, const IoSlots& io);
+[[nodiscard]] launch::PlanBuilder make_launch(const ContainerPlan& plan, const std::vector<bool>& folders, const IoSlots& io);
 
 struct ExecPlan {
     std::vector<std::string> command;

@@ -32,6 +32,12 @@ struct JsonMessage {
 // On a non-blocking socket "nothing there yet" is an Error with sys_errno == EAGAIN.
 [[nodiscard]] Result<JsonMessage> receive_json(int socket);
 
+// {"op": name}
+[[nodiscard]] inline Json to_request(const char* op) {
+    Json request = Json::object();
+    request["op"] = op;
+    return request;
+}
 [[nodiscard]] Json answer(const Json& request, Json fields = Json::object());
 [[nodiscard]] Json error_answer(const Json& request, const Error& error);
 // The error an answer carries, or nothing where it is "ok".

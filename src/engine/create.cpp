@@ -1,0 +1,322 @@
+// Starting a container.
+//
+// How this works
+//   1. check and plan (no side effects)           4. clone the mounts (stager), take a cell
+//   2. reserve the name, make the state folder    5. hand the plan to the cell's init (keeper), wait for "started"
+//   3. bind the published ports                   6. let the forwarder accept, write the state
+//   A failure at any step undoes the ones before: undo() is safe at every point.
+
+#include "engine/explain.h"
+#include "engine/impl.h"
+#include "engine/requests.h"
+
+#include "base/text.h"
+#include "os/file.h"
+#include "os/process.h"
+#include "plan/launch_plan.h"
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <csignal>
+#include <fcntl.h>
+
+namespace squish {
+
+using wire::Json;
+
+namespace {
+
+std::string command_line(const std::vector<std::string>& arguments) {
+    return join(arguments, " ");
+}
+
+const char* mode_name(NetworkMode mode) {
+    switch (mode) {
+    case NetworkMode::bridge:
+        return "bridge";
+    case NetworkMode::none:
+        return "none";
+    case NetworkMode::host:
+        return "host";
+    }
+    std::unreachable();
+}
+
+Json stage_request(const plan::ContainerPlan& plan) {
+    Json mounts = Json::array();
+    for (const auto& mount : plan.mounts)
+        mounts.push_back({{"source", mount.source},
+                          {"target", mount.target},
+                          {"read_only", mount.read_only},
+                          {"nested", mount.nested},
+                          {"label", mount.layer.empty() ? "'" + mount.target + "'" : "[layers] " + mount.layer}});
+    Json files = Json::array();
+    for (const auto& [path, content] : plan.files)
+        files.push_back({{"path", path}, {"content", content}});
+    return {{"op", "stage"}, {"rootfs", plan.rootfs}, {"mounts", mounts}, {"folders", plan.folders}, {"files", files}};
+}
+
+Json publish_request(const ContainerInfo& info, const PortSpec& port) {
+    return {{"op", "publish"},
+            {"container", info.id},
+            {"key", to_string(port)},
+            {"protocol", "tcp"},
+            {"target", {{"address", info.address}, {"port", port.container}}}};
+}
+
+std::vector<int> log_descriptors(const AttachedIo& io) {
+    return {io.out.get(), io.err.get()};
+}
+
+std::vector<int> publish_descriptors(const Record& record, std::size_t index) {
+    return {record.listeners[index].get(), record.network.netns.get()};
+}
+
+std::string microseconds(std::uint64_t from_ns, std::uint64_t to_ns) {
+    return std::to_string(to_ns > from_ns ? (to_ns - from_ns) / 1000 : 0);
+}
+
+struct Moments {
+    std::uint64_t began, cell, staged, received, rooted, executed, told;
+};
+std::vector<std::pair<std::string, std::string>> timings(const Moments& at) {
+    return {{"cell", microseconds(at.began, at.cell)},
+            {"mounts", microseconds(at.cell, at.staged)},
+            {"hand_over", microseconds(at.staged, at.received)},
+            {"root", microseconds(at.received, at.rooted)},
+            {"exec", microseconds(at.rooted, at.executed)},
+            {"report", microseconds(at.executed, at.told)},
+            {"total", microseconds(at.began, at.told)}};
+}
+
+std::uint64_t monotonic_ns() {
+    return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
+}
+
+// The launch plan and the descriptors that travel with it; `fds` borrows from the arguments and from `memfd`.
+struct HandOver {
+    launch::PlanBuilder steps;
+    UniqueFd memfd;
+    std::vector<int> fds;
+};
+Result<HandOver> make_hand_over(plan::ContainerPlan plan, const Record& record, const AttachedIo& io, const wire::JsonMessage& staged) {
+    const auto kinds = staged.body.find("kinds");
+    if (kinds == staged.body.end() || !kinds->is_array() || kinds->size() != plan.mounts.size())
+        return fail(ErrorKind::unavailable, "malformed answer of squish-stager");
+    std::vector<bool> folders;
+    for (const auto& kind : *kinds)
+        folders.push_back(kind == "folder");
+    plan.environment = record.environment;
+    HandOver out;
+    out.steps = plan::make_launch(plan, folders, {io.console.valid(), io.rows, io.columns});
+    out.memfd = TRY(os::sealed_memfd("squish-plan", TRY(out.steps.bytes()), false));
+    out.fds.push_back(out.memfd.get());
+    for (const auto& fd : staged.fds)
+        out.fds.push_back(fd.get());
+    if (io.console)
+        out.fds.push_back(io.console.get());
+    else
+        for (const auto* stream : {&io.in, &io.out, &io.err})
+            out.fds.push_back(stream->get());
+    if (out.fds.size() > os::kMaxFdsPerMessage)
+        return fail(ErrorKind::invalid, "too many layers");
+    return out;
+}
+
+} // namespace
+
+Result<RecordPtr> Engine::Impl::reserve(const CreateRequest& request) {
+    auto record = std::make_shared<Record>(executor_);
+    auto& info = record->info;
+    info.file = request.file;
+    if (request.file.name) {
+        if (const auto taken = names_.find(*request.file.name); taken != names_.end())
+            return fail(ErrorKind::conflict, "the name '" + printable(*request.file.name) + "' is taken by container " + taken->second,
+                        "choose another, or remove it: squish rm " + *request.file.name);
+        info.name = *request.file.name;
+    } else {
+        do
+            info.name = generate_name();
+        while (names_.contains(info.name));
+    }
+    do
+        info.id = random_hex(8);
+    while (records_.contains(info.id));
+    info.created_at = now_microseconds();
+    info.ports = request.file.ports;
+    info.network_mode = mode_name(request.file.network.mode);
+    info.terminal = request.io.console.valid();
+    info.attached = request.io.out || request.io.err || request.io.console;
+    info.remove_on_exit = request.remove_on_exit;
+    record->folder = paths_.containers() + "/" + info.id;
+    records_[info.id] = record;
+    names_[info.name] = info.id;
+    return record;
+}
+
+Result<void> Engine::Impl::open_logs(Record& record, AttachedIo& io) {
+    if (!io.in && !io.console)
+        io.in = TRY(os::open_file("/dev/null", O_RDONLY));
+    if (io.console)
+        return {};
+    const auto open_log = [&](UniqueFd& stream, const char* name, std::string& path) -> Result<void> {
+        if (stream)
+            return {};
+        path = record.folder + "/" + name;
+        stream = TRY(os::open_file(path, O_WRONLY | O_CREAT | O_APPEND, 0600));
+        return {};
+    };
+    TRY(open_log(io.out, "stdout.log", record.info.stdout_log));
+    return open_log(io.err, "stderr.log", record.info.stderr_log);
+}
+
+Task<std::string> Engine::Impl::create(CreateRequest request) {
+    if (shutting_down_)
+        co_return fail(ErrorKind::unavailable, "squishd is stopping", "try again");
+    CO_TRY(plan::refuse_unsupported(request.file, machine_));
+    CO_TRY_TO(auto record, reserve(request));
+    auto started = co_await start(record, request);
+    if (!started) {
+        undo(record);
+        co_return std::unexpected(std::move(started).error());
+    }
+    co_return record->info.id;
+}
+
+Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request) {
+    auto& info = record->info;
+    const auto began = monotonic_ns();
+    // 1: decide
+    CO_TRY(co_await ground_->need_stager());
+    const auto mode = request.file.network.mode;
+    if (mode == NetworkMode::bridge)
+        CO_TRY(co_await ground_->need_network());
+    machine_.single_id = ground_->facts().single_id;
+    machine_.resolv_conf = ground_->machine().resolv_conf;
+    CO_TRY(plan::refuse_unsupported(request.file, machine_));
+    CO_TRY_TO(const auto plan, plan::plan_container(request.file, info.id, info.name, machine_, record->folder));
+    info.command = command_line(plan.arguments);
+    record->environment = plan.environment;
+    if (request.io.console && !std::ranges::any_of(plan.environment, [](const auto& pair) { return pair.first == "TERM"; }))
+        record->environment.emplace_back("TERM", "xterm");
+    for (const auto& mount : plan.mounts)
+        info.mounts.push_back({mount.source, mount.target, mount.layer, mount.read_only});
+    info.mounts.insert(info.mounts.begin(), MountInfo{plan.rootfs, "/", plan.rootfs_layer, true});
+
+    // 2, 3: what others could be in the way of
+    CO_TRY_TO(record->listeners, listen_on_all(info.ports));
+    CO_TRY_TO(auto cell, co_await ground_->take_cell(mode));
+    record->network = std::move(cell.network);
+    info.address = record->network.address;
+    const auto cell_at = monotonic_ns();
+    const auto prepared = [&]() -> Result<void> {
+        TRY(os::make_dirs(record->folder));
+        const auto folder = TRY(os::open_file(record->folder, O_PATH | O_DIRECTORY));
+        const auto put = [&](const char* name, const std::string& text) -> Result<void> {
+            const auto file = TRY(os::open_at(folder.get(), name, O_WRONLY | O_CREAT | O_EXCL, 0644));
+            return os::write_all(file.get(), text);
+        };
+        TRY(put("hosts", plan::hosts_file(plan.hostname, info.address)));
+        TRY(put("hostname", plan.hostname + "\n"));
+        TRY(open_logs(*record, request.io));
+        return save(*record);
+    }();
+    if (!prepared) {
+        ground_->discard(std::move(cell));
+        co_return std::unexpected(prepared.error());
+    }
+
+    // 4: the mounts
+    auto staged = ground_->stager() ? co_await ground_->stager()->ask(stage_request(plan)) : Result<wire::JsonMessage>(fail(ErrorKind::unavailable, "squish-stager is gone"));
+    if (staged && staged->fds.size() != plan.mounts.size() + 1)
+        staged = fail(ErrorKind::unavailable, "malformed answer of squish-stager");
+    if (!staged) {
+        ground_->discard(std::move(cell));
+        auto error = std::move(staged).error();
+        if (error.kind == ErrorKind::system)
+            error.kind = ErrorKind::start_failed;
+        co_return std::unexpected(std::move(error));
+    }
+    const auto staged_at = monotonic_ns();
+    // 5: the plan
+    auto hand_over = make_hand_over(plan, *record, request.io, *staged);
+    if (!hand_over) {
+        ground_->discard(std::move(cell));
+        co_return std::unexpected(std::move(hand_over).error());
+    }
+    const auto& steps = hand_over->steps;
+    KeeperClient::FailedStep failed;
+    auto launched = ground_->keeper() ? co_await ground_->keeper()->launch(info.id, cell.name, std::move(hand_over->fds), failed)
+                                      : Result<Launched>(fail(ErrorKind::unavailable, "the keeper is gone"));
+    if (!launched) {
+        if (!failed.happened)
+            co_return std::unexpected(std::move(launched).error());
+        const auto ahead = cell.prelude.size();
+        if (failed.step < ahead)
+            co_return std::unexpected(explain_step(cell.prelude[failed.step], failed.error));
+        const auto own = failed.step - ahead;
+        if (own + 1 == steps.size())
+            co_return std::unexpected(explain_run(plan.command, plan.work_folder, failed.error));
+        co_return std::unexpected(explain_step(own < steps.size() ? steps.descriptions()[own] : "start the container", failed.error));
+    }
+    info.pid = launched->pid;
+    info.started_at = now_microseconds();
+    info.state = ContainerState::running;
+    info.timings = timings(Moments{began, cell_at, staged_at, launched->received_ns, launched->rooted_ns, launched->executed_ns, monotonic_ns()});
+
+    // 6: what may follow the payload's first instruction
+    if (!info.ports.empty()) {
+        if (auto published = co_await publish(record); !published) {
+            (void)co_await ground_->keeper()->signal(info.id, SIGKILL);
+            co_return std::unexpected(std::move(published).error());
+        }
+    }
+    if (!info.attached && ground_->keeper()) {
+        (void)co_await ground_->keeper()->watch_log(info.id, config_.log_limit, log_descriptors(request.io)); // ended already: nothing to watch
+    }
+    if (info.state == ContainerState::running)
+        save_quietly(*record);
+    if (const auto early = early_ends_.extract(info.id))
+        on_exited(info.id, early.mapped());
+    ground_->refill();
+    co_return Result<void>{};
+}
+
+Task<void> Engine::Impl::publish(RecordPtr record) {
+    const auto& info = record->info;
+    CO_TRY(co_await ground_->need_forwarder());
+    std::vector<int> kept;
+    kept.push_back(record->network.netns.get());
+    for (std::size_t i = 0; i < info.ports.size(); ++i) {
+        const auto& port = info.ports[i];
+        kept.push_back(record->listeners[i].get());
+        CO_TRY(co_await ground_->forwarder()->ask(publish_request(info, port), publish_descriptors(*record, i)));
+    }
+    // So that a new squishd, or a new forwarder, finds them.
+    CO_TRY(co_await ground_->keeper()->put("net/" + info.id, kept));
+    record->published = true;
+    co_return Result<void>{};
+}
+
+// A start that failed leaves nothing: no name, no folder, no listener, no address.
+void Engine::Impl::undo(const RecordPtr& record) {
+    early_ends_.erase(record->info.id);
+    record->listeners.clear();
+    const auto slot = std::exchange(record->network, {}).number;
+    if (ground_->forwarder() && !record->info.ports.empty())
+        asio::co_spawn(
+            executor_, [this, id = record->info.id]() -> asio::awaitable<void> {
+                if (auto* forwarder = ground_->forwarder())
+                    (void)co_await forwarder->ask(release_request(id));
+            },
+            asio::detached);
+    if (ground_->keeper()) {
+        ground_->keeper()->drop("net/" + record->info.id);
+        ground_->keeper()->forget(record->info.id);
+    }
+    ground_->release(slot);
+    forget_record(record);
+}
+
+} // namespace squish

@@ -1,0 +1,189 @@
+#include "engine/engine.h"
+
+#include "engine/base_rootfs.h"
+#include "engine/impl.h"
+
+#include "base/text.h"
+#include "os/file.h"
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <csignal>
+#include <nlohmann/json.hpp>
+#include <sys/resource.h>
+#include <unistd.h>
+
+namespace squish {
+
+namespace {
+
+std::uint64_t descriptor_limit() {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    return std::min<std::uint64_t>(limit.rlim_max, 524'288);
+}
+
+// Each container with ports costs us a few descriptors.
+void raise_descriptor_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        ::setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+} // namespace
+
+Engine::Impl::Impl(asio::io_context& loop, Paths paths, EngineConfig config)
+    : executor_(loop.get_executor()), paths_(std::move(paths)), config_(config) {
+    machine_.time_namespaces = ::access("/proc/self/ns/time_for_children", F_OK) == 0;
+    machine_.descriptor_limit = descriptor_limit();
+    ground_ = std::make_unique<Ground>(executor_, paths_, config_,
+                                       Ground::Events{
+                                           .connected = [this](std::vector<KeptContainer> kept) { on_connected(std::move(kept)); },
+                                           .exited = [this](std::string id, int status) { on_exited(id, status); },
+                                           .keeper_lost = [this] { on_keeper_lost(); },
+                                           .forwarder_started = [this] { asio::co_spawn(executor_, republish(), asio::detached); },
+                                       });
+}
+
+Task<void> Engine::Impl::open() {
+    raise_descriptor_limit();
+    CO_TRY(secure_state_folder(paths_));
+    CO_TRY(os::make_dirs(paths_.containers()));
+    CO_TRY_TO(const auto base, provide_base_rootfs(paths_));
+    machine_.base_rootfs = base.path;
+    machine_.base_version = base.version;
+    load_records();
+    CO_TRY_TO(const bool found, co_await ground_->find_keeper());
+    if (!found)
+        on_connected({}); // whatever ran has ended with its keeper
+    ground_->refill();
+    co_return Result<void>{};
+}
+
+Result<std::string> Engine::Impl::find(std::string_view reference) const {
+    const std::string text(reference);
+    if (records_.contains(text))
+        return text;
+    if (const auto named = names_.find(text); named != names_.end())
+        return named->second;
+    std::vector<std::string> matches, shown;
+    if (!text.empty()) {
+        for (const auto& [id, record] : records_)
+            if (id.starts_with(text) || record->info.name.starts_with(text)) {
+                matches.push_back(id);
+                shown.push_back(id + " (" + record->info.name + ")");
+            }
+    }
+    if (matches.size() == 1)
+        return matches.front();
+    if (matches.empty())
+        return fail(ErrorKind::not_found, "no container '" + printable(text) + "'", "see 'squish ps -a'");
+    return fail(ErrorKind::conflict, "'" + printable(text) + "' is ambiguous: " + join(shown, ", "), "give more of the id or name");
+}
+
+std::vector<ContainerInfo> Engine::Impl::list(bool with_exited) const {
+    std::vector<ContainerInfo> out;
+    for (const auto& [id, record] : records_)
+        if (record->info.state == ContainerState::running || (with_exited && record->info.state == ContainerState::exited))
+            out.push_back(record->info);
+    std::ranges::sort(out, {}, &ContainerInfo::created_at);
+    return out;
+}
+
+Result<ContainerInfo> Engine::Impl::inspect(const std::string& id) const {
+    return TRY(get(id))->info;
+}
+
+std::size_t Engine::Impl::running_count() const {
+    return static_cast<std::size_t>(std::ranges::count_if(records_, [](const auto& entry) { return entry.second->info.state == ContainerState::running; }));
+}
+
+Task<void> Engine::Impl::shut_down(bool stop_containers) {
+    if (running_count() > 0 && !stop_containers)
+        co_return fail(ErrorKind::conflict, std::to_string(running_count()) + " containers run", "stop them first, or say --containers");
+    shutting_down_ = true;
+    std::vector<std::string> ids;
+    for (const auto& [id, record] : records_)
+        if (record->info.state == ContainerState::running)
+            ids.push_back(id);
+    for (const auto& id : ids)
+        (void)co_await ground_->keeper()->signal(id, SIGTERM);
+    for (const auto& id : ids)
+        (void)co_await stop(id, std::chrono::seconds(10));
+    co_return co_await ground_->shut_down();
+}
+
+std::string Engine::Impl::describe() const {
+    const auto& facts = ground_->facts();
+    const bool alive = ground_->keeper() && ground_->keeper()->is_open();
+    const nlohmann::json out = {{"keeper_pid", alive ? facts.pid : 0},
+                                {"uplink_pid", ground_->uplink_pid()},
+                                {"single_id", facts.single_id},
+                                {"uid_map", facts.uid_map},
+                                {"gid_map", facts.gid_map},
+                                {"base_rootfs", machine_.base_rootfs},
+                                {"base_version", machine_.base_version},
+                                {"state", paths_.state},
+                                {"data", paths_.data},
+                                {"running", running_count()},
+                                {"warnings", ground_->warnings()}};
+    return out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+// --- the public face ---------------------------------------------------------------------------------------------------
+
+Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Engine::~Engine() = default;
+
+Task<std::unique_ptr<Engine>> Engine::open(asio::io_context& loop, Paths paths, EngineConfig config) {
+    auto impl = std::make_unique<Impl>(loop, std::move(paths), config);
+    CO_TRY(co_await impl->open());
+    co_return std::unique_ptr<Engine>(new Engine(std::move(impl)));
+}
+Task<std::string> Engine::create(CreateRequest request) {
+    return impl_->create(std::move(request));
+}
+Result<std::string> Engine::find(std::string_view reference) const {
+    return impl_->find(reference);
+}
+std::vector<ContainerInfo> Engine::list(bool with_exited) const {
+    return impl_->list(with_exited);
+}
+Result<ContainerInfo> Engine::inspect(const std::string& id) const {
+    return impl_->inspect(id);
+}
+Task<ExitInfo> Engine::wait(const std::string& id) {
+    return impl_->wait(id);
+}
+Task<void> Engine::stop(const std::string& id, std::chrono::milliseconds timeout) {
+    return impl_->stop(id, timeout);
+}
+Task<void> Engine::kill(const std::string& id, int signal_number) {
+    return impl_->kill(id, signal_number);
+}
+Task<void> Engine::remove(const std::string& id, bool force) {
+    return impl_->remove(id, force);
+}
+Task<std::string> Engine::exec(const std::string& id, ExecRequest request) {
+    return impl_->exec(id, std::move(request));
+}
+Task<ExitInfo> Engine::wait_exec(const std::string& exec_id) {
+    return impl_->wait_exec(exec_id);
+}
+Task<void> Engine::kill_exec(const std::string& exec_id, int signal_number) {
+    return impl_->kill_exec(exec_id, signal_number);
+}
+Task<void> Engine::shut_down(bool stop_containers) {
+    return impl_->shut_down(stop_containers);
+}
+std::size_t Engine::running_count() const {
+    return impl_->running_count();
+}
+std::string Engine::describe() const {
+    return impl_->describe();
+}
+
+} // namespace squish

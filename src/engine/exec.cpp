@@ -1,0 +1,111 @@
+// A further process in a container that runs.
+
+#include "engine/explain.h"
+#include "engine/impl.h"
+
+#include "base/text.h"
+#include "os/file.h"
+#include "plan/launch_plan.h"
+
+#include <algorithm>
+#include <fcntl.h>
+
+namespace squish {
+
+namespace {
+
+// The plan and its descriptors; `fds` borrows from `io`, which gets /dev/null for what the caller did not attach.
+struct ExecHandOver {
+    launch::PlanBuilder steps;
+    UniqueFd memfd;
+    std::vector<int> fds;
+};
+Result<ExecHandOver> make_exec_hand_over(const plan::ExecPlan& plan, AttachedIo& io) {
+    ExecHandOver out;
+    out.steps = plan::make_exec(plan, {io.console.valid(), io.rows, io.columns});
+    out.memfd = TRY(os::sealed_memfd("squish-exec", TRY(out.steps.bytes()), false));
+    out.fds.push_back(out.memfd.get());
+    if (io.console) {
+        out.fds.push_back(io.console.get());
+        return out;
+    }
+    for (auto* stream : {&io.in, &io.out, &io.err}) {
+        if (!*stream)
+            *stream = TRY(os::open_file("/dev/null", O_RDWR));
+        out.fds.push_back(stream->get());
+    }
+    return out;
+}
+
+} // namespace
+
+Task<std::string> Engine::Impl::exec(std::string id, ExecRequest request) {
+    CO_TRY_TO(const auto record, get(id));
+    if (record->info.state != ContainerState::running)
+        co_return fail(ErrorKind::conflict, "container '" + printable(record->info.name) + "' does not run");
+    if (request.command.empty())
+        co_return fail(ErrorKind::invalid, "no command given");
+    plan::ExecPlan plan;
+    plan.command = request.command;
+    plan.environment = record->environment;
+    const auto set = [&](const std::string& key, const std::string& value) {
+        const auto known = std::ranges::find(plan.environment, key, &std::pair<std::string, std::string>::first);
+        if (known != plan.environment.end())
+            known->second = value;
+        else
+            plan.environment.emplace_back(key, value);
+    };
+    if (request.io.console)
+        set("TERM", "xterm");
+    for (const auto& [key, value] : request.env)
+        set(key, value);
+    const auto& run = record->info.file.run;
+    plan.work_folder = request.workdir ? *request.workdir : run && run->workdir ? *run->workdir : "/";
+    plan.user = request.user ? *request.user : run && run->user ? *run->user : UserSpec{};
+    plan.machine = machine_;
+    if (machine_.single_id && (plan.user.uid != 0 || plan.user.gid != 0))
+        co_return fail(ErrorKind::unsupported, "only one id is mapped for this account: no other user can be had", "give it a range in /etc/subuid and /etc/subgid");
+
+    CO_TRY_TO(auto hand_over, make_exec_hand_over(plan, request.io));
+    const auto& steps = hand_over.steps;
+
+    const auto exec_id = "exec-" + random_hex(8);
+    auto exec = std::make_shared<Exec>(executor_);
+    exec->container = id;
+    execs_[exec_id] = exec; // before the start: its end may be told first
+    KeeperClient::FailedStep failed;
+    auto launched = ground_->keeper() ? co_await ground_->keeper()->exec(id, exec_id, std::move(hand_over.fds), failed)
+                                      : Result<Launched>(fail(ErrorKind::unavailable, "the keeper is gone"));
+    if (!launched) {
+        execs_.erase(exec_id);
+        if (!failed.happened) {
+            auto error = std::move(launched).error();
+            error.kind = ErrorKind::start_failed;
+            co_return std::unexpected(std::move(error).within("exec in '" + printable(record->info.name) + "'"));
+        }
+        if (failed.step + 1 == steps.size())
+            co_return std::unexpected(explain_run(plan.command.front(), plan.work_folder, failed.error));
+        co_return std::unexpected(explain_step(failed.step < steps.size() ? steps.descriptions()[failed.step] : "join the container", failed.error));
+    }
+    co_return exec_id;
+}
+
+Task<ExitInfo> Engine::Impl::wait_exec(std::string id) {
+    for (const auto& [ended, exit] : recent_ends_)
+        if (ended == id)
+            co_return exit;
+    const auto found = execs_.find(id);
+    if (found == execs_.end())
+        co_return fail(ErrorKind::not_found, "no exec '" + printable(id) + "'");
+    const auto exec = found->second;
+    co_await exec->ended.wait();
+    co_return *exec->exit;
+}
+
+Task<void> Engine::Impl::kill_exec(std::string id, int number) {
+    if (!execs_.contains(id) || !ground_->keeper())
+        co_return fail(ErrorKind::not_found, "no exec '" + printable(id) + "'");
+    co_return co_await ground_->keeper()->signal(id, number);
+}
+
+} // namespace squish

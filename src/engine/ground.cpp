@@ -1,0 +1,370 @@
+#include "engine/ground.h"
+
+#include "base/text.h"
+#include "os/file.h"
+#include "os/process.h"
+#include "plan/launch_plan.h"
+#include "uplink/slirp4netns.h"
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <csignal>
+#include <fcntl.h>
+#include <sys/socket.h>
+
+namespace squish {
+
+namespace {
+
+// GCC 12 cannot compile a braced list among the arguments of a co_await: lists and requests are made by functions.
+template <class... Fds>
+std::vector<int> list(Fds... fds) {
+    return {fds...};
+}
+
+} // namespace
+
+using wire::to_request;
+
+Ground::Ground(asio::any_io_executor executor, const Paths& paths, const EngineConfig& config, Events events)
+    : executor_(std::move(executor)), paths_(paths), config_(config), events_(std::move(events)) {}
+
+template <class Start>
+Task<void> Ground::once(Gate& gate, Start start) {
+    if (gate.running) {
+        const auto running = gate.running;
+        co_await running->wait();
+        co_return Result<void>{};
+    }
+    gate.running = std::make_shared<Latch>(executor_);
+    auto result = co_await start();
+    std::exchange(gate.running, nullptr)->open();
+    co_return result;
+}
+
+// --- the keeper -------------------------------------------------------------------------------------------------------
+
+Task<void> Ground::connect_keeper(UniqueFd socket) {
+    keeper_ = std::make_unique<KeeperClient>(
+        executor_, std::move(socket),
+        KeeperClient::Events{
+            .exited = [this](std::string id, int status) { events_.exited(std::move(id), status); },
+            .helper_exited = [this](std::string name, int) { on_helper_exited(name); },
+            .cell_lost = [this](std::string name) { std::erase_if(spare_cells_, [&](const PreparedCell& cell) { return cell.name == name; }); },
+            .closed = [this] { on_keeper_closed(); },
+        });
+    std::vector<KeptContainer> kept;
+    auto facts = co_await keeper_->hello(kept);
+    if (!facts) {
+        keeper_.reset();
+        co_return std::unexpected(std::move(facts).error());
+    }
+    facts_ = std::move(*facts);
+    machine_.single_id = facts_.single_id;
+    events_.connected(std::move(kept));
+    co_return Result<void>{};
+}
+
+Task<bool> Ground::find_keeper() {
+    auto socket = os::connect_unix(paths_.keeper_socket(), SOCK_SEQPACKET);
+    if (!socket)
+        co_return false;
+    CO_TRY(co_await connect_keeper(std::move(*socket)));
+    co_return true;
+}
+
+Task<void> Ground::need_keeper() {
+    for (int attempt = 0; attempt < 3; ++attempt) {
+        if (keeper_ && keeper_->is_open())
+            co_return Result<void>{};
+        auto started = co_await once(keeper_gate_, [this]() -> Task<void> {
+            auto found = co_await find_keeper();
+            if (found && *found)
+                co_return Result<void>{};
+            CO_TRY(start_keeper(paths_, warnings_));
+            CO_TRY_TO(auto socket, os::connect_unix(paths_.keeper_socket(), SOCK_SEQPACKET));
+            co_return co_await connect_keeper(std::move(socket));
+        });
+        CO_TRY(std::move(started));
+    }
+    co_return fail(ErrorKind::unavailable, "the keeper does not stay alive", "see '" + paths_.state + "/keeper.log'");
+}
+
+void Ground::on_keeper_closed() {
+    spare_cells_.clear();
+    network_up_ = false;
+    stager_.reset();
+    forwarder_.reset();
+    if (uplink_watch_)
+        uplink_watch_->cancel();
+    uplink_pid_ = 0;
+    prelude_with_sysfs_.reset();
+    prelude_without_.reset();
+    if (!stopping_)
+        events_.keeper_lost();
+}
+
+// --- its helpers ------------------------------------------------------------------------------------------------------
+
+Task<std::unique_ptr<HelperClient>> Ground::start_helper(std::string program, std::string socket_path, Link::OnClosed on_closed) {
+    auto socket = os::connect_unix(socket_path, SOCK_SEQPACKET);
+    if (!socket) { // nobody listens
+        CO_TRY_TO(const auto listener, os::listen_unix(socket_path, SOCK_SEQPACKET));
+        CO_TRY_TO(const auto binary, os::open_file(paths_.libexec + "/" + program, O_RDONLY));
+        CO_TRY_TO(const auto log, os::open_file(paths_.state + "/" + program + ".log", O_WRONLY | O_CREAT | O_APPEND, 0600));
+        std::vector<int> fds = list(binary.get(), listener.get(), log.get());
+        CO_TRY(co_await keeper_->spawn(program, std::move(fds)));
+        socket = os::connect_unix(socket_path, SOCK_SEQPACKET);
+        if (!socket)
+            co_return std::unexpected(std::move(socket).error());
+    }
+    co_return std::make_unique<HelperClient>(executor_, program, std::move(*socket), std::move(on_closed));
+}
+
+Task<void> Ground::need_stager() {
+    for (int attempt = 0; attempt < 3; ++attempt) {
+        CO_TRY(co_await need_keeper());
+        if (stager_ && stager_->is_open())
+            co_return Result<void>{};
+        auto started = co_await once(stager_gate_, [this]() -> Task<void> {
+            CO_TRY(os::make_dirs(paths_.state + "/stage"));
+            CO_TRY_TO(stager_, co_await start_helper("squish-stager", paths_.stager_socket(), [this] { network_up_ = false; }));
+            co_return Result<void>{};
+        });
+        CO_TRY(std::move(started));
+    }
+    co_return fail(ErrorKind::unavailable, "squish-stager does not stay alive", "see '" + paths_.state + "/squish-stager.log'");
+}
+
+Task<void> Ground::need_forwarder() {
+    for (int attempt = 0; attempt < 3; ++attempt) {
+        CO_TRY(co_await need_keeper());
+        if (forwarder_ && forwarder_->is_open())
+            co_return Result<void>{};
+        auto started = co_await once(forwarder_gate_, [this]() -> Task<void> {
+            CO_TRY_TO(forwarder_, co_await start_helper("squish-forward", paths_.forward_socket(), [] {}));
+            co_return Result<void>{};
+        });
+        CO_TRY(std::move(started));
+    }
+    co_return fail(ErrorKind::unavailable, "squish-forward does not stay alive", "see '" + paths_.state + "/squish-forward.log'");
+}
+
+void Ground::on_helper_exited(const std::string& name) {
+    if (stopping_)
+        return;
+    if (name == "squish-stager") {
+        stager_.reset();
+        network_up_ = false;
+    }
+    if (name == "squish-forward") { // containers that run need it: at once
+        forwarder_.reset();
+        asio::co_spawn(
+            executor_,
+            [this]() -> asio::awaitable<void> {
+                if (auto started = co_await need_forwarder())
+                    events_.forwarder_started();
+            },
+            asio::detached);
+    }
+}
+
+// --- the network --------------------------------------------------------------------------------------------------------
+
+Task<void> Ground::need_network() {
+    for (int attempt = 0; attempt < 3; ++attempt) {
+        CO_TRY(co_await need_stager());
+        if (network_up_ && uplink_pid_)
+            co_return Result<void>{};
+        auto started = co_await once(network_gate_, [this]() -> Task<void> {
+            if (!network_up_) {
+                auto request = to_request("network.up");
+                request["mtu"] = config_.uplink_mtu;
+                request["spares"] = config_.spare_cells;
+                CO_TRY_TO(const auto answer, co_await stager_->ask(std::move(request)));
+                CO_TRY_TO(machine_.resolv_conf, wire::get_string(answer.body, "resolv_conf"));
+                network_up_ = true;
+            }
+            if (!uplink_pid_)
+                CO_TRY(co_await start_uplink());
+            co_return Result<void>{};
+        });
+        CO_TRY(std::move(started));
+    }
+    co_return fail(ErrorKind::unavailable, "the network does not stay up", "see '" + paths_.state + "/uplink.log'");
+}
+
+Task<void> Ground::start_uplink() {
+    if (auto kept = co_await keeper_->take("uplink"); kept && kept->size() == 2 && !os::has_ended((*kept)[1].get())) {
+        if (const auto pid = os::pid_of((*kept)[1].get())) {
+            uplink_pid_ = *pid;
+            watch_uplink(Pidfd(std::move((*kept)[1])));
+            co_return Result<void>{};
+        }
+    }
+    CO_TRY_TO(const auto log, os::open_file(paths_.state + "/uplink.log", O_RDWR | O_CREAT | O_APPEND, 0600));
+    uplink::Slirp4netnsOptions options;
+    options.mtu = config_.uplink_mtu;
+    options.api_socket = paths_.uplink_socket();
+    options.log_fd = log.get();
+    CO_TRY_TO(auto started, uplink::start_slirp4netns(facts_.pid, options));
+    asio::posix::stream_descriptor ready(executor_, started.ready.get());
+    asio::steady_timer deadline(executor_, std::chrono::seconds(10));
+    deadline.async_wait([&](auto error) {
+        if (!error)
+            ready.cancel();
+    });
+    Result<bool> state = false;
+    while ((state = uplink::check_ready(started)) && !*state) {
+        const auto [error] = co_await ready.async_wait(asio::posix::stream_descriptor::wait_read, kAwait);
+        if (error) {
+            state = fail(ErrorKind::unavailable, "slirp4netns did not become ready within 10 s", "see '" + paths_.state + "/uplink.log'");
+            break;
+        }
+    }
+    ready.release();
+    deadline.cancel();
+    CO_TRY(state);
+    CO_TRY(co_await keeper_->put("uplink", list(started.exit.get(), started.pidfd.get())));
+    uplink_pid_ = started.pid;
+    watch_uplink(std::move(started.pidfd));
+    co_return Result<void>{};
+}
+
+// The uplink is nobody's child; its pidfd says when it ends. It is started again at once, while there is a keeper.
+void Ground::watch_uplink(Pidfd pidfd) {
+    uplink_watch_ = std::make_shared<asio::posix::stream_descriptor>(executor_, pidfd.release());
+    asio::co_spawn(
+        executor_,
+        [this, watch = uplink_watch_]() -> asio::awaitable<void> {
+            const auto [error] = co_await watch->async_wait(asio::posix::stream_descriptor::wait_read, kAwait);
+            if (error || watch != uplink_watch_ || stopping_)
+                co_return;
+            uplink_pid_ = 0;
+            asio::steady_timer pause(executor_, std::chrono::milliseconds(200)); // one that dies at once must not make us spin
+            co_await pause.async_wait(kAwait);
+            if (!stopping_ && keeper_ && keeper_->is_open())
+                (void)co_await need_network();
+        },
+        asio::detached);
+}
+
+// --- cells --------------------------------------------------------------------------------------------------------------
+
+Result<int> Ground::prelude(bool with_sysfs, std::vector<std::string>& descriptions) {
+    auto& memfd = with_sysfs ? prelude_with_sysfs_ : prelude_without_;
+    auto& steps = with_sysfs ? prelude_with_sysfs_steps_ : prelude_without_steps_;
+    if (!memfd) {
+        const auto plan = plan::make_prelude(machine_, with_sysfs);
+        memfd = TRY(os::sealed_memfd("squish-prelude", TRY(plan.bytes()), false));
+        steps = plan.descriptions();
+    }
+    descriptions = steps;
+    return memfd.get();
+}
+
+Task<PreparedCell> Ground::make_cell(NetworkMode mode) {
+    PreparedCell cell;
+    cell.name = "cell-" + random_hex(6);
+    CO_TRY_TO(const int prelude_fd, prelude(mode != NetworkMode::host, cell.prelude));
+    if (mode == NetworkMode::host) {
+        CO_TRY(co_await keeper_->prepare(cell.name, true, list(prelude_fd)));
+        co_return cell;
+    }
+    CO_TRY_TO(auto answer, co_await stager_->ask(to_request(mode == NetworkMode::bridge ? "network.slot" : "network.isolated")));
+    if (answer.fds.size() != 2)
+        co_return fail(ErrorKind::unavailable, "malformed answer of squish-stager");
+    if (mode == NetworkMode::bridge) {
+        CO_TRY_TO(const auto number, wire::get_integer(answer.body, "slot"));
+        cell.network.number = static_cast<std::uint32_t>(number);
+        CO_TRY_TO(cell.network.address, wire::get_string(answer.body, "address"));
+    }
+    cell.network.netns = NsFd(std::move(answer.fds[0]));
+    auto prepared = co_await keeper_->prepare(cell.name, false, list(prelude_fd, answer.fds[1].get(), cell.network.netns.get()));
+    if (!prepared) {
+        const auto slot = cell.network.number;
+        cell.network = {};
+        release(slot);
+        co_return std::unexpected(std::move(prepared).error());
+    }
+    co_return cell;
+}
+
+Task<PreparedCell> Ground::take_cell(NetworkMode mode) {
+    CO_TRY(co_await (mode == NetworkMode::bridge ? need_network() : need_stager()));
+    if (mode == NetworkMode::bridge && !spare_cells_.empty()) {
+        auto cell = std::move(spare_cells_.front());
+        spare_cells_.pop_front();
+        co_return cell;
+    }
+    co_return co_await make_cell(mode);
+}
+
+void Ground::refill() {
+    if (refilling_ || stopping_)
+        return;
+    refilling_ = true;
+    asio::co_spawn(executor_, refill_loop(), asio::detached);
+}
+
+asio::awaitable<void> Ground::refill_loop() {
+    while (!stopping_ && spare_cells_.size() < config_.spare_cells) {
+        if (auto up = co_await need_network(); !up)
+            break; // the next start says why
+        auto cell = co_await make_cell(NetworkMode::bridge);
+        if (!cell)
+            break;
+        spare_cells_.push_back(std::move(*cell));
+    }
+    refilling_ = false;
+}
+
+void Ground::discard(PreparedCell cell) {
+    if (keeper_)
+        keeper_->discard(cell.name);
+    const auto slot = cell.network.number;
+    cell.network = {};
+    release(slot);
+}
+
+void Ground::release(std::uint32_t slot) {
+    if (slot == 0 || !stager_)
+        return;
+    asio::co_spawn(
+        executor_,
+        [this, slot]() -> asio::awaitable<void> {
+            if (!stager_)
+                co_return;
+            auto request = to_request("network.release");
+            request["slot"] = slot;
+            (void)co_await stager_->ask(std::move(request));
+        },
+        asio::detached);
+}
+
+void Ground::retain(const std::vector<std::uint32_t>& slots) {
+    asio::co_spawn(
+        executor_,
+        [this, slots]() -> asio::awaitable<void> {
+            auto request = to_request("network.retain");
+            request["slots"] = slots;
+            if (co_await need_stager())
+                (void)co_await stager_->ask(std::move(request));
+        },
+        asio::detached);
+}
+
+Task<void> Ground::shut_down() {
+    stopping_ = true;
+    spare_cells_.clear();
+    if (!keeper_)
+        co_return Result<void>{};
+    const auto pidfd = os::open_pidfd(facts_.pid);
+    (void)co_await keeper_->shut_down();
+    if (pidfd)
+        (void)os::wait_ended(pidfd->get(), 6000);
+    co_return Result<void>{};
+}
+
+} // namespace squish

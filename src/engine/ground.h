@@ -1,0 +1,111 @@
+// What containers stand on: keeper, stager, forwarder, network, uplink, and cells built ahead.
+//
+// How this works
+//   Everything is started on first use and found again after a restart of squishd, by the sockets in the state folder.
+//   Two coroutines that need the same thing wait for one start. A helper that dies is started again at the next use
+//   (the forwarder and the uplink at once, since containers that run need them). A cell is a process that waits for its
+//   plan in namespaces of its own; in bridge mode it has a network slot. Cells built ahead take most of a start off the
+//   path that a user waits for.
+#pragma once
+
+#include "engine/engine.h"
+#include "engine/helper_client.h"
+#include "engine/keeper_client.h"
+#include "plan/container_plan.h"
+
+#include <deque>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace squish {
+
+struct NetworkSlot {
+    std::uint32_t number = 0; // 0: none to give back
+    std::string address;
+    NsFd netns;
+};
+
+struct PreparedCell {
+    std::string name;
+    NetworkSlot network;
+    std::vector<std::string> prelude; // what its first steps were about
+};
+
+class Ground {
+public:
+    struct Events {
+        std::function<void(std::vector<KeptContainer>)> connected; // to a keeper, old or new, with what it keeps
+        std::function<void(std::string id, int wait_status)> exited;
+        std::function<void()> keeper_lost;
+        std::function<void()> forwarder_started; // empty: publish again
+    };
+    Ground(asio::any_io_executor executor, const Paths& paths, const EngineConfig& config, Events events);
+
+    // Connects to a keeper that is there already; false where there is none.
+    [[nodiscard]] Task<bool> find_keeper();
+    [[nodiscard]] Task<void> need_keeper();
+    [[nodiscard]] Task<void> need_stager();
+    [[nodiscard]] Task<void> need_network(); // bridge, filter and uplink
+    [[nodiscard]] Task<void> need_forwarder();
+
+    // A cell of that kind: one built ahead, or a new one.
+    [[nodiscard]] Task<PreparedCell> take_cell(NetworkMode mode);
+    // Builds bridge cells ahead up to the configured number, in the background.
+    void refill();
+    void discard(PreparedCell cell);
+    void release(std::uint32_t slot);
+    // After a restart: these slots are in use, all others that were given out are not.
+    void retain(const std::vector<std::uint32_t>& slots);
+
+    [[nodiscard]] KeeperClient* keeper() { return keeper_.get(); }
+    [[nodiscard]] HelperClient* stager() { return stager_.get(); }
+    [[nodiscard]] HelperClient* forwarder() { return forwarder_.get(); }
+    [[nodiscard]] const KeeperFacts& facts() const { return facts_; }
+    [[nodiscard]] const plan::Machine& machine() const { return machine_; }
+    [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
+    [[nodiscard]] pid_t uplink_pid() const { return uplink_pid_; }
+    // Ends keeper, helpers and uplink.
+    [[nodiscard]] Task<void> shut_down();
+    void stop_background() { stopping_ = true; }
+
+private:
+    // One start at a time: the second caller waits for the first and looks again.
+    struct Gate {
+        std::shared_ptr<Latch> running;
+    };
+    template <class Start>
+    Task<void> once(Gate& gate, Start start);
+
+    [[nodiscard]] Task<void> connect_keeper(UniqueFd socket);
+    [[nodiscard]] Task<std::unique_ptr<HelperClient>> start_helper(std::string program, std::string socket_path, Link::OnClosed on_closed);
+    [[nodiscard]] Task<void> start_uplink();
+    void watch_uplink(Pidfd pidfd);
+    [[nodiscard]] Task<PreparedCell> make_cell(NetworkMode mode);
+    [[nodiscard]] Result<int> prelude(bool with_sysfs, std::vector<std::string>& descriptions);
+    asio::awaitable<void> refill_loop();
+    void on_helper_exited(const std::string& name);
+    void on_keeper_closed();
+
+    asio::any_io_executor executor_;
+    const Paths& paths_;
+    const EngineConfig& config_;
+    Events events_;
+    KeeperFacts facts_;
+    plan::Machine machine_;
+    std::vector<std::string> warnings_;
+    std::unique_ptr<KeeperClient> keeper_;
+    std::unique_ptr<HelperClient> stager_, forwarder_;
+    Gate keeper_gate_, stager_gate_, network_gate_, forwarder_gate_;
+    bool network_up_ = false;
+    pid_t uplink_pid_ = 0;
+    std::shared_ptr<asio::posix::stream_descriptor> uplink_watch_;
+    std::deque<PreparedCell> spare_cells_;
+    bool refilling_ = false;
+    bool stopping_ = false;
+    UniqueFd prelude_with_sysfs_, prelude_without_;
+    std::vector<std::string> prelude_with_sysfs_steps_, prelude_without_steps_;
+};
+
+} // namespace squish

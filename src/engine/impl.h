@@ -1,0 +1,80 @@
+// Engine::Impl: the engine's state and its coroutines, over several files by concern:
+//   create.cpp (start a container), exec.cpp, lifecycle.cpp (end, stop, remove), recover.cpp (after a restart), engine.cpp (the rest)
+#pragma once
+
+#include "engine/ground.h"
+#include "engine/ports.h"
+#include "engine/record.h"
+
+#include <boost/asio/io_context.hpp>
+#include <deque>
+#include <map>
+#include <string>
+
+namespace squish {
+
+class Engine::Impl {
+public:
+    Impl(asio::io_context& loop, Paths paths, EngineConfig config);
+    [[nodiscard]] Task<void> open();
+
+    [[nodiscard]] Task<std::string> create(CreateRequest request);
+    [[nodiscard]] Task<std::string> exec(std::string id, ExecRequest request);
+    [[nodiscard]] Task<ExitInfo> wait(std::string id);
+    [[nodiscard]] Task<ExitInfo> wait_exec(std::string id);
+    [[nodiscard]] Task<void> stop(std::string id, std::chrono::milliseconds timeout);
+    [[nodiscard]] Task<void> kill(std::string id, int number);
+    [[nodiscard]] Task<void> kill_exec(std::string id, int number);
+    [[nodiscard]] Task<void> remove(std::string id, bool force);
+    [[nodiscard]] Task<void> shut_down(bool stop_containers);
+    [[nodiscard]] Result<std::string> find(std::string_view reference) const;
+    [[nodiscard]] std::vector<ContainerInfo> list(bool with_exited) const;
+    [[nodiscard]] Result<ContainerInfo> inspect(const std::string& id) const;
+    [[nodiscard]] std::size_t running_count() const;
+    [[nodiscard]] std::string describe() const;
+
+private:
+    struct Exec {
+        explicit Exec(const asio::any_io_executor& executor) : ended(executor) {}
+        std::string container;
+        std::optional<ExitInfo> exit;
+        Latch ended;
+    };
+
+    // create.cpp
+    [[nodiscard]] Result<RecordPtr> reserve(const CreateRequest& request);
+    [[nodiscard]] Task<void> start(RecordPtr record, CreateRequest& request);
+    [[nodiscard]] Task<void> publish(RecordPtr record);
+    [[nodiscard]] Result<void> open_logs(Record& record, AttachedIo& io);
+    void undo(const RecordPtr& record);
+
+    // lifecycle.cpp
+    void on_exited(const std::string& id, int wait_status);
+    void finish(const RecordPtr& record, ExitInfo exit);
+    [[nodiscard]] asio::awaitable<void> clean_up(RecordPtr record);
+    void forget_record(const RecordPtr& record);
+    [[nodiscard]] Result<RecordPtr> get(const std::string& id) const;
+    void remember_end(const std::string& id, const ExitInfo& exit);
+    void save_quietly(const Record& record);
+
+    // recover.cpp
+    void load_records();
+    void on_connected(std::vector<KeptContainer> kept);
+    void on_keeper_lost();
+    [[nodiscard]] asio::awaitable<void> republish();
+    [[nodiscard]] asio::awaitable<void> adopt_descriptors(RecordPtr record);
+
+    asio::any_io_executor executor_;
+    Paths paths_;
+    EngineConfig config_;
+    plan::Machine machine_;
+    std::map<std::string, RecordPtr> records_;
+    std::map<std::string, std::string> names_; // name → id
+    std::map<std::string, std::shared_ptr<Exec>> execs_;
+    std::map<std::string, int> early_ends_;      // of execs and containers that ended before their start was answered
+    std::deque<std::pair<std::string, ExitInfo>> recent_ends_; // of removed ones, for late waiters
+    std::unique_ptr<Ground> ground_;
+    bool shutting_down_ = false;
+};
+
+} // namespace squish

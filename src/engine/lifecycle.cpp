@@ -1,0 +1,188 @@
+// How containers end, and what is taken back then.
+
+#include "engine/impl.h"
+#include "engine/requests.h"
+
+#include "base/text.h"
+#include "os/file.h"
+#include "os/process.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <csignal>
+#include <spdlog/spdlog.h>
+#include <sys/wait.h>
+
+namespace squish {
+
+namespace {
+
+constexpr std::size_t kRecentEnds = 512;
+constexpr auto kKillPatience = std::chrono::seconds(10); // from SIGKILL to the end
+
+ExitInfo exit_info(int wait_status, bool asked_for) {
+    ExitInfo exit;
+    exit.code = os::exit_code(wait_status);
+    exit.signal = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0;
+    exit.reason = exit.signal == 0 ? "exited" : exit.signal == SIGKILL && asked_for ? "killed" : "signaled";
+    return exit;
+}
+
+} // namespace
+
+void Engine::Impl::save_quietly(const Record& record) {
+    if (auto saved = save(record); !saved)
+        spdlog::warn("container {}: cannot write its state: {}", record.info.id, saved.error().text());
+}
+
+void Engine::Impl::remember_end(const std::string& id, const ExitInfo& exit) {
+    recent_ends_.emplace_back(id, exit);
+    if (recent_ends_.size() > kRecentEnds)
+        recent_ends_.pop_front();
+}
+
+void Engine::Impl::on_exited(const std::string& id, int wait_status) {
+    if (const auto exec = execs_.find(id); exec != execs_.end()) {
+        exec->second->exit = exit_info(wait_status, false);
+        remember_end(id, *exec->second->exit);
+        exec->second->ended.open();
+        execs_.erase(exec);
+        ground_->keeper()->forget(id);
+        return;
+    }
+    const auto found = records_.find(id);
+    if (found == records_.end()) { // its start was undone
+        ground_->keeper()->forget(id);
+        return;
+    }
+    if (found->second->info.state == ContainerState::created) { // faster than the answer to its start
+        early_ends_[id] = wait_status;
+        return;
+    }
+    finish(found->second, exit_info(wait_status, found->second->kill_requested));
+}
+
+// First whoever waits, then the disk, then what can be given back.
+void Engine::Impl::finish(const RecordPtr& record, ExitInfo exit) {
+    auto& info = record->info;
+    if (info.state == ContainerState::exited)
+        return;
+    info.state = ContainerState::exited;
+    info.exited_at = now_microseconds();
+    info.exit = std::move(exit);
+    info.pid = 0;
+    record->listeners.clear();
+    if (info.remove_on_exit) {
+        records_.erase(info.id); // the name is free before anybody hears of the end
+        names_.erase(info.name);
+        remember_end(info.id, *info.exit);
+    }
+    record->ended.open();
+    asio::co_spawn(executor_, clean_up(record), asio::detached);
+}
+
+asio::awaitable<void> Engine::Impl::clean_up(RecordPtr record) {
+    const auto& info = record->info;
+    if (record->published) {
+        record->published = false;
+        if (auto* forwarder = ground_->forwarder())
+            (void)co_await forwarder->ask(release_request(info.id));
+        if (auto* keeper = ground_->keeper())
+            keeper->drop("net/" + info.id);
+    }
+    // After the forwarder: its sockets keep the namespace busy.
+    ground_->release(std::exchange(record->network, {}).number);
+    if (info.remove_on_exit)
+        (void)os::remove_tree(record->folder);
+    else
+        save_quietly(*record);
+    if (auto* keeper = ground_->keeper()) // last: until here a new squishd would learn of the end from it
+        keeper->forget(info.id);
+}
+
+Result<RecordPtr> Engine::Impl::get(const std::string& id) const {
+    const auto found = records_.find(id);
+    if (found == records_.end())
+        return fail(ErrorKind::not_found, "no container '" + printable(id) + "'", "see 'squish ps -a'");
+    return found->second;
+}
+
+Task<ExitInfo> Engine::Impl::wait(std::string id) {
+    for (const auto& [ended, exit] : recent_ends_)
+        if (ended == id)
+            co_return exit;
+    CO_TRY_TO(const auto record, get(id));
+    co_await record->ended.wait();
+    co_return *record->info.exit;
+}
+
+Task<void> Engine::Impl::kill(std::string id, int number) {
+    CO_TRY_TO(const auto record, get(id));
+    if (record->info.state != ContainerState::running)
+        co_return fail(ErrorKind::conflict, "container '" + printable(record->info.name) + "' does not run");
+    if (number == SIGKILL)
+        record->kill_requested = true;
+    co_return co_await ground_->keeper()->signal(id, number);
+}
+
+Task<void> Engine::Impl::stop(std::string id, std::chrono::milliseconds timeout) {
+    CO_TRY_TO(const auto record, get(id));
+    if (record->info.state == ContainerState::exited)
+        co_return Result<void>{};
+    if (record->info.state == ContainerState::created)
+        co_return fail(ErrorKind::conflict, "container '" + printable(record->info.name) + "' is being started");
+    if (timeout.count() > 0) {
+        (void)co_await ground_->keeper()->signal(id, SIGTERM);
+        const auto ended = std::make_shared<Latch>(executor_);
+        asio::co_spawn(
+            executor_,
+            [record, ended]() -> asio::awaitable<void> {
+                co_await record->ended.wait();
+                ended->open();
+            },
+            asio::detached);
+        if (co_await ended->wait_for(timeout))
+            co_return Result<void>{};
+    }
+    record->kill_requested = true;
+    if (auto* keeper = ground_->keeper())
+        (void)co_await keeper->signal(id, SIGKILL);
+    const auto ended = std::make_shared<Latch>(executor_);
+    asio::co_spawn(
+        executor_,
+        [record, ended]() -> asio::awaitable<void> {
+            co_await record->ended.wait();
+            ended->open();
+        },
+        asio::detached);
+    if (!co_await ended->wait_for(kKillPatience))
+        co_return fail(ErrorKind::unavailable, "container '" + printable(record->info.name) + "' does not end after SIGKILL",
+                       "a process of it may hang in the kernel (state D)");
+    co_return Result<void>{};
+}
+
+Task<void> Engine::Impl::remove(std::string id, bool force) {
+    CO_TRY_TO(const auto record, get(id));
+    if (record->info.state != ContainerState::exited) {
+        if (!force)
+            co_return fail(ErrorKind::conflict, "container '" + printable(record->info.name) + "' runs", "stop it first, or use --force");
+        CO_TRY(co_await stop(id, std::chrono::milliseconds(0)));
+        if (!records_.contains(id)) // it was to be removed at its end
+            co_return Result<void>{};
+    }
+    remember_end(id, *record->info.exit);
+    forget_record(record);
+    co_return Result<void>{};
+}
+
+// Out of the tables and off the disk.
+void Engine::Impl::forget_record(const RecordPtr& record) {
+    records_.erase(record->info.id);
+    if (const auto name = names_.find(record->info.name); name != names_.end() && name->second == record->info.id)
+        names_.erase(name);
+    record->info.remove_on_exit = true; // a clean-up that still runs must not write the state again
+    if (auto removed = os::remove_tree(record->folder); !removed)
+        spdlog::warn("container {}: {}", record->info.id, removed.error().text());
+}
+
+} // namespace squish

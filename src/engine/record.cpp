@@ -1,0 +1,145 @@
+#include "engine/record.h"
+
+#include "base/text.h"
+#include "os/file.h"
+
+#include <chrono>
+#include <fcntl.h>
+#include <nlohmann/json.hpp>
+
+namespace squish {
+
+using Json = nlohmann::json;
+
+namespace {
+
+constexpr int kVersion = 1;
+
+Result<ContainerState> parse_state(const std::string& text) {
+    for (const auto state : {ContainerState::created, ContainerState::running, ContainerState::exited})
+        if (text == to_string(state))
+            return state;
+    return fail(ErrorKind::invalid, "unknown state '" + printable(text) + "'");
+}
+
+Json mounts_to_json(const std::vector<MountInfo>& mounts) {
+    Json out = Json::array();
+    for (const auto& mount : mounts)
+        out.push_back({{"source", mount.source}, {"target", mount.target}, {"layer", mount.layer}, {"read_only", mount.read_only}});
+    return out;
+}
+
+// Everything of nlohmann's that throws on a damaged file, in one place.
+Result<RecordPtr> from_json(const asio::any_io_executor& executor, const std::string& text, const std::string& folder) {
+    auto record = std::make_shared<Record>(executor);
+    record->folder = folder;
+    auto& info = record->info;
+    std::string squishfile;
+    std::string state;
+    try {
+        const auto json = Json::parse(text);
+        if (json.at("version").get<int>() != kVersion)
+            return fail(ErrorKind::invalid, "written by another version of squish");
+        info.id = json.at("id").get<std::string>();
+        info.name = json.at("name").get<std::string>();
+        state = json.at("state").get<std::string>();
+        info.pid = json.at("pid").get<pid_t>();
+        info.created_at = json.at("created_at").get<std::int64_t>();
+        info.started_at = json.at("started_at").get<std::int64_t>();
+        info.exited_at = json.at("exited_at").get<std::int64_t>();
+        if (const auto& exit = json.at("exit"); !exit.is_null())
+            info.exit = ExitInfo{exit.at("code").get<int>(), exit.at("signal").get<int>(), exit.at("reason").get<std::string>()};
+        info.command = json.at("command").get<std::string>();
+        info.address = json.at("address").get<std::string>();
+        info.network_mode = json.at("network_mode").get<std::string>();
+        info.attached = json.at("attached").get<bool>();
+        info.terminal = json.at("terminal").get<bool>();
+        info.remove_on_exit = json.at("remove_on_exit").get<bool>();
+        info.stdout_log = json.at("stdout_log").get<std::string>();
+        info.stderr_log = json.at("stderr_log").get<std::string>();
+        for (const auto& mount : json.at("mounts"))
+            info.mounts.push_back({mount.at("source").get<std::string>(), mount.at("target").get<std::string>(),
+                                   mount.at("layer").get<std::string>(), mount.at("read_only").get<bool>()});
+        for (const auto& pair : json.at("environment"))
+            record->environment.emplace_back(pair.at(0).get<std::string>(), pair.at(1).get<std::string>());
+        for (const auto& pair : json.at("timings"))
+            info.timings.emplace_back(pair.at(0).get<std::string>(), pair.at(1).get<std::string>());
+        record->network.number = json.at("slot").get<std::uint32_t>();
+        record->network.address = info.address;
+        squishfile = json.at("squishfile").dump();
+    } catch (const Json::exception& error) {
+        return fail(ErrorKind::invalid, std::string("damaged: ") + error.what());
+    }
+    info.state = TRY(parse_state(state));
+    auto file = parse_json(squishfile);
+    if (!file)
+        return fail(ErrorKind::invalid, "damaged: " + file.error().front().message);
+    info.file = std::move(*file);
+    info.ports = info.file.ports;
+    if (info.state == ContainerState::exited)
+        record->ended.open();
+    return record;
+}
+
+} // namespace
+
+const char* to_string(ContainerState state) {
+    switch (state) {
+    case ContainerState::created:
+        return "created";
+    case ContainerState::running:
+        return "running";
+    case ContainerState::exited:
+        return "exited";
+    }
+    std::unreachable();
+}
+
+std::int64_t now_microseconds() {
+    return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+Result<void> save(const Record& record) {
+    const auto& info = record.info;
+    Json json = {{"version", kVersion},
+                 {"id", info.id},
+                 {"name", info.name},
+                 {"state", to_string(info.state)},
+                 {"pid", info.pid},
+                 {"created_at", info.created_at},
+                 {"started_at", info.started_at},
+                 {"exited_at", info.exited_at},
+                 {"exit", nullptr},
+                 {"command", info.command},
+                 {"address", info.address},
+                 {"network_mode", info.network_mode},
+                 {"slot", record.network.number},
+                 {"attached", info.attached},
+                 {"terminal", info.terminal},
+                 {"remove_on_exit", info.remove_on_exit},
+                 {"stdout_log", info.stdout_log},
+                 {"stderr_log", info.stderr_log},
+                 {"mounts", mounts_to_json(info.mounts)},
+                 {"environment", record.environment},
+                 {"timings", info.timings}};
+    if (info.exit)
+        json["exit"] = {{"code", info.exit->code}, {"signal", info.exit->signal}, {"reason", info.exit->reason}};
+    // spliced as text: the squishfile module writes its own JSON
+    auto text = json.dump(-1, ' ', false, Json::error_handler_t::replace);
+    text.pop_back();
+    text += ",\"squishfile\":" + to_json(info.file) + "}";
+    const auto folder = TRY(os::open_file(record.folder, O_PATH | O_DIRECTORY));
+    return os::write_atomically(folder.get(), "state.json", text);
+}
+
+Result<RecordPtr> load(const asio::any_io_executor& executor, const std::string& folder, const std::string& id) {
+    const auto text = TRY(os::read_file(folder + "/state.json"));
+    auto record = from_json(executor, text, folder);
+    if (!record)
+        return std::unexpected(std::move(record).error().within("'" + folder + "/state.json'"));
+    if ((*record)->info.id != id)
+        return fail(ErrorKind::invalid, "'" + folder + "/state.json' belongs to another container");
+    return record;
+}
+
+} // namespace squish

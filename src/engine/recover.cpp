@@ -1,0 +1,119 @@
+// After a restart of squishd, of the keeper, of the machine: what is true, according to whom.
+//
+// How this works
+//   The keeper is right about what runs and how it ended; the state folder about what it was for. A container that both
+//   know goes on. One that only the folder knows as running was lost with its keeper (its processes ended with it). One that
+//   only the keeper knows has lost its folder: it is killed, since nobody could name it. Nothing else is touched.
+
+#include "engine/impl.h"
+
+#include "base/text.h"
+#include "os/file.h"
+#include "os/process.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <csignal>
+#include <filesystem>
+#include <set>
+#include <spdlog/spdlog.h>
+
+namespace squish {
+
+void Engine::Impl::load_records() {
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(paths_.containers(), error)) {
+        const auto id = entry.path().filename().string();
+        auto record = load(executor_, entry.path().string(), id);
+        if (!record || (*record)->info.state == ContainerState::created) { // damaged, or a start that was interrupted
+            spdlog::warn("container {}: removing what is left of it{}", printable(id), record ? "" : ": " + record.error().text());
+            (void)os::remove_tree(entry.path().string());
+            continue;
+        }
+        names_[(*record)->info.name] = id;
+        records_[id] = std::move(*record);
+    }
+}
+
+void Engine::Impl::on_connected(std::vector<KeptContainer> kept) {
+    std::set<std::string> known;
+    std::vector<std::uint32_t> slots;
+    for (auto& container : kept) {
+        const auto found = records_.find(container.id);
+        if (found == records_.end()) {
+            spdlog::warn("container {}: known to the keeper only; ending it", printable(container.id));
+            if (container.pidfd)
+                asio::co_spawn(
+                    executor_, [this, id = container.id]() -> asio::awaitable<void> { (void)co_await ground_->keeper()->signal(id, SIGKILL); }, asio::detached);
+            else
+                ground_->keeper()->forget(container.id);
+            continue;
+        }
+        known.insert(container.id);
+        const auto record = found->second;
+        if (container.phase == wire::ContainerPhase::exited) {
+            on_exited(container.id, container.wait_status);
+            continue;
+        }
+        record->info.state = ContainerState::running;
+        record->info.pid = container.pid;
+        if (record->network.number)
+            slots.push_back(record->network.number);
+        asio::co_spawn(executor_, adopt_descriptors(record), asio::detached);
+    }
+    ground_->retain(slots);
+    std::vector<RecordPtr> lost;
+    for (const auto& [id, record] : records_)
+        if (record->info.state == ContainerState::running && !known.contains(id))
+            lost.push_back(record);
+    for (const auto& record : lost)
+        finish(record, ExitInfo{128 + SIGKILL, SIGKILL, "keeper-lost"});
+}
+
+void Engine::Impl::on_keeper_lost() {
+    spdlog::error("the keeper is gone: its containers have ended with it");
+    std::vector<RecordPtr> lost;
+    for (const auto& [id, record] : records_)
+        if (record->info.state == ContainerState::running)
+            lost.push_back(record);
+    for (const auto& record : lost) {
+        record->published = false;
+        record->network = {};
+        finish(record, ExitInfo{128 + SIGKILL, SIGKILL, "keeper-lost"});
+    }
+    for (auto& [id, exec] : std::exchange(execs_, {})) {
+        exec->exit = ExitInfo{128 + SIGKILL, SIGKILL, "keeper-lost"};
+        remember_end(id, *exec->exit);
+        exec->ended.open();
+    }
+}
+
+// The listeners and the network namespace of a container that was running before we were.
+asio::awaitable<void> Engine::Impl::adopt_descriptors(RecordPtr record) {
+    if (record->info.ports.empty() || !ground_->keeper())
+        co_return;
+    auto kept = co_await ground_->keeper()->take("net/" + record->info.id);
+    if (!kept || kept->size() != record->info.ports.size() + 1) {
+        spdlog::warn("container {}: its published ports are lost", record->info.id);
+        co_return;
+    }
+    record->network.netns = NsFd(std::move((*kept)[0]));
+    record->listeners.clear();
+    for (std::size_t i = 1; i < kept->size(); ++i)
+        record->listeners.push_back(std::move((*kept)[i]));
+    record->published = true;
+    (void)co_await publish(record); // the forwarder may be a new one; the same again does no harm
+}
+
+// A new forwarder knows nothing yet.
+asio::awaitable<void> Engine::Impl::republish() {
+    std::vector<RecordPtr> all;
+    for (const auto& [id, record] : records_)
+        if (record->info.state == ContainerState::running && record->published)
+            all.push_back(record);
+    for (const auto& record : all)
+        if (auto published = co_await publish(record); !published)
+            spdlog::error("container {}: cannot publish its ports again: {}", record->info.id, published.error().text());
+}
+
+} // namespace squish

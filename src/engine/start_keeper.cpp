@@ -1,0 +1,85 @@
+#include "engine/id_ranges.h"
+#include "engine/keeper_client.h"
+
+#include "os/file.h"
+#include "os/process.h"
+#include "os/socket.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pwd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace squish {
+
+namespace {
+
+constexpr int kReadySeconds = 10;
+
+std::string user_name() {
+    const auto* entry = ::getpwuid(::getuid());
+    return entry ? entry->pw_name : std::to_string(::getuid());
+}
+
+// What there is to read; nothing where the file is missing.
+std::string text_of(const char* path) {
+    auto text = os::read_file(path);
+    return text ? std::move(*text) : std::string();
+}
+
+Result<std::string> read_until_closed(int fd) {
+    std::string text;
+    for (;;) {
+        pollfd waiting{fd, POLLIN, 0};
+        const int got = ::poll(&waiting, 1, kReadySeconds * 1000);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return fail(ErrorKind::unavailable, "the keeper did not become ready within " + std::to_string(kReadySeconds) + " s");
+        char buffer[1024];
+        const auto count = ::read(fd, buffer, sizeof buffer);
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count <= 0)
+            return text;
+        text.append(buffer, static_cast<std::size_t>(count));
+    }
+}
+
+} // namespace
+
+Result<void> start_keeper(const Paths& paths, std::vector<std::string>& warnings) {
+    const auto user = user_name();
+    const auto uids = map_arguments(::getuid(), parse_id_ranges(text_of("/etc/subuid"), user, ::getuid()));
+    const auto gids = map_arguments(::getgid(), parse_id_ranges(text_of("/etc/subgid"), user, ::getuid()));
+    const bool single = uids.empty() || gids.empty();
+    if (single)
+        warnings.push_back("'" + user + "' has no range of subordinate ids: containers have one user only (root inside is you), "
+                           "files of other owners show as nobody's, and [run] user is refused (usermod --add-subuids "
+                           "100000-165535 --add-subgids 100000-165535 " + user + ", as root; then squish daemon stop)");
+    const auto program = TRY(os::read_file(paths.libexec + "/squish-init"));
+    const auto init = TRY(os::sealed_memfd("squish-init", program, true));
+    const auto listener = TRY(os::listen_unix(paths.keeper_socket(), SOCK_SEQPACKET));
+    const auto log = TRY(os::open_file(paths.state + "/keeper.log", O_WRONLY | O_CREAT | O_APPEND, 0600));
+    int pipe_fds[2];
+    if (::pipe2(pipe_fds, O_CLOEXEC) < 0)
+        return fail_errno("pipe");
+    UniqueFd reader(pipe_fds[0]), writer(pipe_fds[1]);
+    TRY(os::spawn_detached({.program = paths.libexec + "/squish-keeper",
+                            .args = {"squish-keeper", single ? "" : uids, single ? "" : gids},
+                            .environment = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+                            .keep = {listener.get(), init.get(), writer.get()},
+                            .stdout_fd = log.get(),
+                            .stderr_fd = log.get()}));
+    writer.reset();
+    const auto answer = TRY(read_until_closed(reader.get()));
+    if (answer == "ok")
+        return {};
+    ::unlink(paths.keeper_socket().c_str());
+    const auto cut = answer.find('\n');
+    return fail(ErrorKind::unsupported, answer.empty() ? "the keeper ended at its start" : answer.substr(0, cut),
+                cut == std::string::npos ? "see '" + paths.state + "/keeper.log'" : answer.substr(cut + 1));
+}
+
+} // namespace squish
