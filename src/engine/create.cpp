@@ -141,7 +141,7 @@ Result<RecordPtr> Engine::Impl::reserve(const CreateRequest& request) {
         while (names_.contains(info.name));
     }
     do
-        info.id = random_hex(8);
+        info.id = random_hex(16);
     while (records_.contains(info.id));
     info.created_at = now_microseconds();
     info.ports = request.file.ports;

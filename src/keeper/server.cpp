@@ -131,6 +131,9 @@ void Server::disconnect(int fd) {
     for (auto& [id, process] : processes_)
         if (process.client == fd)
             process.client = -1;
+    for (const auto& [name, spare] : cells_)
+        if (spare.client == fd)
+            discard(spare);
 }
 
 void Server::tell(int client, const wire::Writer& message, std::span<const int> fds) {
@@ -173,7 +176,7 @@ void Server::handle(int client, os::Message message) {
         const bool host = in.u32() != 0;
         if (!in.finished())
             return malformed();
-        return answer(client, sequence, prepare(cell, host, std::move(message.fds)));
+        return answer(client, sequence, prepare(client, cell, host, std::move(message.fds)));
     }
     case KeeperKind::launch: {
         const auto id = in.text();
@@ -241,7 +244,7 @@ void Server::handle(int client, os::Message message) {
         if (!in.finished())
             return malformed();
         if (const auto found = cells_.find(name); found != cells_.end())
-            ::shutdown(found->second.control.get(), SHUT_WR); // it ends; on_cell_ended reaps it
+            discard(found->second);
         return answer(client, sequence, {});
     }
     case KeeperKind::watch_log: {
@@ -274,7 +277,7 @@ void Server::hello(int client, std::uint32_t sequence) {
 
 // --- cells and processes ----------------------------------------------------------------------------------------------
 
-Result<void> Server::prepare(const std::string& name, bool host_network, std::vector<UniqueFd> fds) {
+Result<void> Server::prepare(int client, const std::string& name, bool host_network, std::vector<UniqueFd> fds) {
     if (name.empty() || cells_.contains(name))
         return fail_errno("cell '" + name + "'", EEXIST);
     if (cells_.size() >= kMaxCells || fds.empty() || (!host_network && fds.size() < 2))
@@ -292,16 +295,21 @@ Result<void> Server::prepare(const std::string& name, bool host_network, std::ve
         return sent;
     }
     TRY(add(cell.pidfd.get(), [this, name] { on_cell_ended(name); }));
-    cells_[name] = std::move(cell);
+    cells_[name] = Spare{std::move(cell), client};
     return {};
+}
+
+// It sees the end of its socket and ends; on_cell_ended reaps it.
+void Server::discard(const Spare& spare) {
+    ::shutdown(spare.cell.control.get(), SHUT_WR);
 }
 
 void Server::on_cell_ended(const std::string& name) {
     const auto found = cells_.find(name);
     if (found == cells_.end())
         return;
-    remove(found->second.pidfd.get());
-    (void)os::reap(found->second.pidfd.get());
+    remove(found->second.cell.pidfd.get());
+    (void)os::reap(found->second.cell.pidfd.get());
     cells_.erase(found);
     tell_all(keeper_message(KeeperKind::cell_lost, 0).text(name));
 }
@@ -314,7 +322,7 @@ Result<void> Server::launch(int client, std::uint32_t sequence, const std::strin
         return fail_errno("launch '" + id + "'", EEXIST);
     if (processes_.size() >= wire::kMaxContainers)
         return fail_errno("more than 4096 containers", ENOSPC);
-    Cell cell = std::move(found->second);
+    Cell cell = std::move(found->second.cell);
     cells_.erase(found);
     remove(cell.pidfd.get());
     return start(client, sequence, id, "", std::move(cell), std::move(fds), monotonic_ns());

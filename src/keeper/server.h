@@ -63,7 +63,7 @@ private:
 
     void handle(int client, os::Message message);
     void hello(int client, std::uint32_t sequence);
-    [[nodiscard]] Result<void> prepare(const std::string& name, bool host_network, std::vector<UniqueFd> fds);
+    [[nodiscard]] Result<void> prepare(int client, const std::string& name, bool host_network, std::vector<UniqueFd> fds);
     [[nodiscard]] Result<void> start(int client, std::uint32_t sequence, std::string id, std::string container, Cell cell,
                                      std::vector<UniqueFd> fds, std::uint64_t cloned_ns);
     [[nodiscard]] Result<void> launch(int client, std::uint32_t sequence, const std::string& id, const std::string& cell, std::vector<UniqueFd> fds);
@@ -75,6 +75,7 @@ private:
     void on_report(const std::string& id);
     void on_ended(const std::string& id);
     void on_cell_ended(const std::string& name);
+    void discard(const Spare& spare);
     void on_helper_ended(int fd);
     void started(Process& process, std::uint64_t received_ns, std::uint64_t rooted_ns, std::uint64_t executed_ns);
     void start_failed(Process& process, std::uint32_t step, int error);
@@ -85,7 +86,11 @@ private:
     LogCap logs_;
     std::map<int, std::shared_ptr<Handler>> handlers_;
     std::map<int, UniqueFd> clients_;
-    std::map<std::string, Cell> cells_;
+    struct Spare {
+        Cell cell;
+        int client; // who had it prepared, and is the only one to know of it
+    };
+    std::map<std::string, Spare> cells_;
     std::map<std::string, Process> processes_;
     std::map<std::string, std::vector<UniqueFd>> store_;
     std::map<int, Helper> helpers_; // by pidfd

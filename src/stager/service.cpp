@@ -72,6 +72,8 @@ Result<Reply> Service::handle(const Json& request) {
         return network_slot();
     if (op == "network.release")
         return network_release(request);
+    if (op == "network.retain")
+        return network_retain(request);
     if (op == "network.isolated")
         return isolated_network();
     return fail(ErrorKind::invalid, "unknown request '" + printable(op) + "'");
@@ -131,6 +133,7 @@ Result<Reply> Service::network_slot() {
     if (!network_)
         return fail(ErrorKind::unavailable, "the network is not up");
     auto slot = TRY(network_->acquire());
+    given_.insert(slot.number);
     Reply reply;
     reply.fields = {{"slot", slot.number}, {"address", slot.address}};
     reply.fds.push_back(std::move(slot.netns));
@@ -142,9 +145,23 @@ Result<Reply> Service::network_release(const Json& request) {
     const auto number = TRY(wire::get_integer(request, "slot"));
     if (!network_ || number < 0 || number > 0xFFFFFFFF)
         return fail(ErrorKind::not_found, "no such network slot");
+    given_.erase(static_cast<std::uint32_t>(number));
     Reply reply;
     reply.fields["recycled"] = TRY(network_->release(static_cast<std::uint32_t>(number)));
     return reply;
+}
+
+// A new squishd says which slots its containers use; what an old one had taken and not used comes back.
+Result<Reply> Service::network_retain(const Json& request) {
+    std::set<std::uint32_t> used;
+    for (const auto& slot : TRY(get_array(request, "slots")))
+        if (slot.is_number_unsigned())
+            used.insert(slot.get<std::uint32_t>());
+    for (const auto slot : given_)
+        if (!used.contains(slot) && network_)
+            (void)network_->release(slot);
+    std::erase_if(given_, [&](std::uint32_t slot) { return !used.contains(slot); });
+    return Reply{};
 }
 
 // `mode = "none"`: a network namespace with nothing but its loopback.

@@ -7,7 +7,9 @@
 #include "stager/rootfs.h"
 #include "wire/json_channel.h"
 
+#include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -31,11 +33,13 @@ private:
     [[nodiscard]] Result<Reply> network_up(const wire::Json& request);
     [[nodiscard]] Result<Reply> network_slot();
     [[nodiscard]] Result<Reply> network_release(const wire::Json& request);
+    [[nodiscard]] Result<Reply> network_retain(const wire::Json& request);
     [[nodiscard]] Result<Reply> isolated_network();
 
     RootfsCache rootfs_;
     std::optional<network::Network> network_;
     std::size_t wanted_spares_ = 0;
+    std::set<std::uint32_t> given_; // slots that are out
 };
 
 } // namespace squish::stager
