@@ -187,8 +187,8 @@ Result<void> wait_until_operational(Netlink& netlink, const std::string& link, s
         pollfd waiting{changes.get(), POLLIN, 0};
         if (::poll(&waiting, 1, static_cast<int>(left)) < 0 && errno != EINTR)
             return fail_errno("poll");
-        std::array<char, 16384> ignored;
-        while (::recv(changes.get(), ignored.data(), ignored.size(), 0) > 0 || errno == ENOBUFS) {
+        std::array<char, 16384> ignored; // what changed is asked for anew; what did not fit either
+        while (::recv(changes.get(), ignored.data(), ignored.size(), 0) > 0) {
         }
     }
 }
