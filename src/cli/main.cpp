@@ -40,6 +40,15 @@ int not_supported(const Command& command) {
                          "'" + std::string(command.name) + "' is not supported yet by squish " SQUISH_VERSION, "", 0});
 }
 
+// Only for help that will certainly be printed and nothing else be done: `squish run --help`, `squish port ls --help`.
+bool asks_for_help(Words words) {
+    const bool has_commands = words[0] == std::string_view("port") || words[0] == std::string_view("daemon");
+    for (std::size_t i = 1; i < words.size() && i <= (has_commands ? 2 : 1); ++i)
+        if (words[i] == std::string_view("--help") || words[i] == std::string_view("-h"))
+            return true;
+    return false;
+}
+
 int main(Words words) {
     keep_standard_fds();
     if (words.empty()) {
@@ -56,8 +65,9 @@ int main(Words words) {
             continue;
         if (!command.supported)
             return not_supported(command);
-        if (const auto left = account::leave_root("squish"); !left)
-            return give_up(left.error());
+        if (!asks_for_help(words))
+            if (const auto left = account::leave_root("squish"); !left)
+                return give_up(left.error());
         return command.run(words.subspan(1));
     }
     return unknown(name);

@@ -100,9 +100,10 @@ std::string ps_table(const Json& containers, std::int64_t now) {
     std::vector<std::vector<std::string>> rows{{"ID", "NAME", "PID", "STATE", "CREATED", "PORTS", "COMMAND"}};
     for (const auto& container : containers) {
         const auto pid = number_of(container, "pid");
+        const auto created = seconds_of(text_of(container, "created_at"));
         rows.push_back({printable(text_of(container, "id")), printable(text_of(container, "name")),
                         pid > 0 ? std::to_string(pid) : "-", state_text(container),
-                        age_text(now - seconds_of(text_of(container, "created_at"))),
+                        created > 0 ? age_text(now - created) : "-",
                         container.contains("ports") ? ports_text(container["ports"]) : "-", shortened(text_of(container, "command"))});
     }
     return align(rows);

@@ -22,6 +22,7 @@ void use(spdlog::sink_ptr sink) {
     logger() = std::make_shared<spdlog::logger>("squishd", std::move(sink));
     logger()->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
     logger()->flush_on(spdlog::level::info); // a daemon that is killed has still said why
+    spdlog::set_default_logger(logger());    // the engine's
 }
 
 } // namespace

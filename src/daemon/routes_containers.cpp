@@ -35,16 +35,16 @@ Task<void> get_container(Service& service, Exchange& exchange, Parameters parame
 }
 
 Task<void> get_container_wait(Service& service, Exchange& exchange, Parameters parameters) {
-    const auto id = service.containers.find(parameters[0]);
-    if (!id)
-        co_return std::unexpected(id.error());
-    ExitHub::Question question = [&service, id = *id] { return service.containers.wait(id); };
-    const auto outcome = co_await service.exits.wait(exchange, *id, std::move(question));
+    // One that removed itself is not to be found any more, but the engine still knows how it ended.
+    const auto found = service.containers.find(parameters[0]);
+    const auto id = found ? *found : parameters[0];
+    ExitHub::Question question = [&service, id] { return service.containers.wait(id); };
+    const auto outcome = co_await service.exits.wait(exchange, id, std::move(question));
     if (!outcome)
         co_return Result<void>(); // the client went; the router has nobody to answer
     if (!*outcome)
-        co_return std::unexpected(outcome->error());
-    Json answer{{"id", *id}};
+        co_return std::unexpected(found ? outcome->error() : found.error());
+    Json answer{{"id", id}};
     answer.update(view(**outcome));
     co_await answer_json(exchange, 200, answer);
     co_return Result<void>();

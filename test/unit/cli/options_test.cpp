@@ -1,0 +1,173 @@
+#include "cli/exit_code.h"
+#include "cli/options.h"
+#include "cli/start_options.h"
+
+#include <gmock/gmock.h>
+
+namespace squish::cli {
+
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// A command line as main() has it.
+class Line {
+public:
+    Line(std::initializer_list<const char*> words) {
+        for (const auto* word : words)
+            words_.emplace_back(word);
+        for (auto& word : words_)
+            pointers_.push_back(word.data());
+    }
+    operator Words() const { return pointers_; }
+
+private:
+    std::vector<std::string> words_;
+    std::vector<char*> pointers_;
+};
+
+struct Parsed {
+    StartOptions start;
+    std::string file;
+    std::optional<int> code;
+};
+
+Parsed parse_start(const Line& line) {
+    Parsed parsed;
+    Options options("run [OPTIONS] FILE", "Runs.");
+    parsed.start.declare(options);
+    options.positional("FILE", parsed.file);
+    parsed.code = options.parse(line);
+    return parsed;
+}
+
+TEST(StartOptionsOf, RunAreRead) {
+    const auto parsed = parse_start({"--rm", "-it", "-e", "A=1", "--env", "B", "--env=C=x=y", "-p", "8080:80", "--name", "web", "file.toml"});
+    EXPECT_EQ(parsed.code, std::nullopt);
+    EXPECT_TRUE(parsed.start.remove && parsed.start.interactive && parsed.start.terminal);
+    EXPECT_THAT(parsed.start.env, ElementsAre("A=1", "B", "C=x=y"));
+    EXPECT_THAT(parsed.start.publish, ElementsAre("8080:80"));
+    EXPECT_EQ(parsed.start.name, "web");
+    EXPECT_EQ(parsed.file, "file.toml");
+}
+
+TEST(StartOptionsOf, RunMayFollowTheFile) {
+    const auto parsed = parse_start({"file.toml", "--rm", "--env", "A=1"});
+    EXPECT_EQ(parsed.code, std::nullopt);
+    EXPECT_TRUE(parsed.start.remove);
+    EXPECT_EQ(parsed.file, "file.toml");
+}
+
+TEST(Mistakes, ExitWithTwo) {
+    EXPECT_EQ(parse_start({}).code, 2);
+    EXPECT_EQ(parse_start({"a", "b"}).code, 2);
+    EXPECT_EQ(parse_start({"--nmae", "x", "file"}).code, 2);
+    EXPECT_EQ(parse_start({"file", "--name"}).code, 2);
+    EXPECT_EQ(parse_start({"--rm=maybe", "file"}).code, 2);
+}
+
+TEST(Help, IsNoMistake) {
+    EXPECT_EQ(parse_start({"--help"}).code, 0);
+    EXPECT_EQ(parse_start({"-h", "--rm"}).code, 0);
+}
+
+TEST(Numbers, AreChecked) {
+    const auto parse = [](const Line& line) {
+        std::optional<std::uint64_t> seconds;
+        Options options("stop [OPTIONS]", "Stops.");
+        options.number("-t,--time", "SECONDS", seconds, "how long");
+        const auto code = options.parse(line);
+        return code ? "exit " + std::to_string(*code) : seconds ? std::to_string(*seconds) : "none";
+    };
+    EXPECT_EQ(parse({}), "none");
+    EXPECT_EQ(parse({"-t", "3"}), "3");
+    EXPECT_EQ(parse({"-t3"}), "3");
+    EXPECT_EQ(parse({"--time=0"}), "0");
+    EXPECT_EQ(parse({"-t", "-1"}), "exit 2");
+    EXPECT_EQ(parse({"-t", "x"}), "exit 2");
+}
+
+TEST(TheRest, BelongsToSomebodyElse) {
+    const auto parse = [](const Line& line) {
+        bool flag = false;
+        std::string id;
+        std::vector<std::string> rest;
+        Options options("exec [OPTIONS] ID", "Executes.");
+        options.flag("-i,--interactive", flag, "input").positional("ID", id).rest(rest);
+        const auto code = options.parse(line);
+        std::string out = code ? "exit " + std::to_string(*code) : (flag ? "-i " : "") + id + ":";
+        for (const auto& word : rest)
+            out += " " + word;
+        return out;
+    };
+    EXPECT_EQ(parse({"-i", "web", "ls", "-i", "--long", "--", "x"}), "-i web: ls -i --long -- x");
+    EXPECT_EQ(parse({"web", "--", "ls", "-i"}), "web: ls -i");
+    EXPECT_EQ(parse({"web", "--", "-i"}), "web: -i");
+    EXPECT_EQ(parse({"web", "ls", "--help"}), "web: ls --help");
+    EXPECT_EQ(parse({"web"}), "web:");
+    EXPECT_EQ(parse({}), "exit 2");
+}
+
+TEST(TheLine, IsSplitAtTheFirstDoubleDash) {
+    const Line line{"--rm", "file", "--", "a", "--", "b"};
+    const auto split = split_words(line);
+    EXPECT_EQ(split.ours.size(), 2U);
+    EXPECT_EQ(split.payload.size(), 3U);
+    EXPECT_TRUE(split.split);
+    const Line plain{"file"};
+    EXPECT_FALSE(split_words(plain).split);
+}
+
+const char* environment(const char* name) {
+    return std::string_view(name) == "OURS" ? "mine" : nullptr;
+}
+
+TEST(Applying, SetsVariablesPortsNameAndArguments) {
+    Squishfile file;
+    file.env = {{"A", "old"}, {"B", "kept"}};
+    file.run.emplace().args = {"old"};
+    StartOptions start;
+    start.env = {"A=new", "C=x=y", "OURS", "NOBODYS", "EMPTY="};
+    start.publish = {"8080:80", "0.0.0.0:53:53/udp"};
+    start.name = "web";
+    start.args = {"one"};
+    start.has_args = true;
+    ASSERT_TRUE(apply(start, file, environment));
+    EXPECT_EQ(file.env, (std::vector<std::pair<std::string, std::string>>{{"A", "new"}, {"B", "kept"}, {"C", "x=y"}, {"OURS", "mine"}, {"EMPTY", ""}}));
+    ASSERT_EQ(file.ports.size(), 2U);
+    EXPECT_EQ(to_string(file.ports[1]), "0.0.0.0:53:53/udp");
+    EXPECT_EQ(file.name, "web");
+    EXPECT_THAT(file.run->args, ElementsAre("one"));
+}
+
+TEST(Applying, RefusesWhatMakesNoSense) {
+    const auto applied = [](auto change) {
+        Squishfile file;
+        StartOptions start;
+        change(start);
+        const auto outcome = apply(start, file, environment);
+        return outcome ? std::string() : outcome.error().text();
+    };
+    EXPECT_THAT(applied([](auto& start) { start.env = {"=x"}; }), HasSubstr("names no variable"));
+    EXPECT_THAT(applied([](auto& start) { start.publish = {"80"}; }), HasSubstr("--publish '80'"));
+    EXPECT_THAT(applied([](auto& start) { start.name = "a/b"; }), HasSubstr("is no name"));
+    EXPECT_THAT(applied([](auto& start) { start.with = {"debug=1"}; }), HasSubstr("not supported yet"));
+    EXPECT_THAT(applied([](auto& start) { start.has_args = true; }), HasSubstr("no [run] table"));
+}
+
+TEST(ExitCodes, AreTheContracts) {
+    EXPECT_EQ(exit_code(ErrorKind::invalid), 2);
+    EXPECT_EQ(exit_code(ErrorKind::not_executable), 126);
+    EXPECT_EQ(exit_code(ErrorKind::no_command), 127);
+    EXPECT_EQ(exit_code(ErrorKind::start_failed), 125);
+    EXPECT_EQ(exit_code(ErrorKind::unsupported), 125);
+    for (const auto kind : {ErrorKind::not_found, ErrorKind::conflict, ErrorKind::denied, ErrorKind::unavailable, ErrorKind::system}) {
+        EXPECT_EQ(exit_code(kind), 1);
+        EXPECT_EQ(exit_code(kind, Doing::starting), 125);
+    }
+}
+
+} // namespace
+
+} // namespace squish::cli

@@ -1,0 +1,114 @@
+// Containers that are no more than records: what a test wants to happen, happens.
+#pragma once
+
+#include "daemon/containers.h"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <map>
+
+namespace squish::daemon {
+
+class FakeContainers : public Containers {
+public:
+    struct Fake {
+        ContainerInfo info;
+        std::vector<std::shared_ptr<boost::asio::steady_timer>> waiting;
+        int questions = 0; // how often the engine was asked to wait
+    };
+    std::map<std::string, Fake> all;
+    CreateRequest last_create;
+    ExecRequest last_exec;
+    std::optional<Error> refuse_create;
+    std::vector<std::pair<std::string, int>> signals;
+    bool was_shut_down = false;
+
+    ContainerInfo& add(const std::string& id, const std::string& name) {
+        auto& info = all[id].info;
+        info.id = id;
+        info.name = name;
+        info.state = ContainerState::running;
+        info.pid = 4711;
+        info.created_at = info.started_at = 1'700'000'000'123'456;
+        return info;
+    }
+    void end(const std::string& id, ExitInfo exit) {
+        auto& fake = all.at(id);
+        fake.info.state = ContainerState::exited;
+        fake.info.exit = std::move(exit);
+        for (const auto& timer : std::exchange(fake.waiting, {}))
+            timer->cancel();
+    }
+
+    Task<std::string> create(CreateRequest request) override {
+        if (refuse_create)
+            co_return std::unexpected(*refuse_create);
+        const auto id = "id" + std::to_string(all.size());
+        add(id, request.file.name.value_or("fake"));
+        last_create = std::move(request);
+        co_return id;
+    }
+    Result<std::string> find(std::string_view reference) const override {
+        for (const auto& [id, fake] : all)
+            if (id == reference || fake.info.name == reference)
+                return id;
+        return fail(ErrorKind::not_found, "no such container: '" + std::string(reference) + "'");
+    }
+    std::vector<ContainerInfo> list(bool with_exited) const override {
+        std::vector<ContainerInfo> list;
+        for (const auto& [id, fake] : all)
+            if (with_exited || fake.info.state == ContainerState::running)
+                list.push_back(fake.info);
+        return list;
+    }
+    Result<ContainerInfo> inspect(const std::string& id) const override { return all.at(id).info; }
+    Task<ExitInfo> wait(std::string id) override {
+        if (!all.contains(id))
+            co_return fail(ErrorKind::not_found, "never heard of '" + id + "'");
+        auto& fake = all.at(id);
+        ++fake.questions;
+        if (!fake.info.exit) {
+            const auto timer = std::make_shared<boost::asio::steady_timer>(co_await boost::asio::this_coro::executor,
+                                                                           std::chrono::steady_clock::time_point::max());
+            fake.waiting.push_back(timer);
+            co_await timer->async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+        }
+        co_return *all.at(id).info.exit;
+    }
+    Task<void> stop(std::string id, std::chrono::milliseconds timeout) override {
+        stop_timeout = timeout;
+        end(id, {143, 15, "signaled"});
+        co_return Result<void>();
+    }
+    Task<void> kill(std::string id, int signal_number) override {
+        signals.emplace_back(id, signal_number);
+        co_return Result<void>();
+    }
+    Task<void> remove(std::string id, bool force) override {
+        if (all.at(id).info.state == ContainerState::running && !force)
+            co_return fail(ErrorKind::conflict, "container '" + id + "' runs", "stop it first, or use force");
+        all.erase(id);
+        co_return Result<void>();
+    }
+    Task<std::string> exec(std::string, ExecRequest request) override {
+        last_exec = std::move(request);
+        co_return std::string("exec0");
+    }
+    Task<ExitInfo> wait_exec(std::string) override { co_return ExitInfo{3, 0, "exited"}; }
+    Task<void> kill_exec(std::string exec_id, int signal_number) override {
+        signals.emplace_back(exec_id, signal_number);
+        co_return Result<void>();
+    }
+    Task<void> shut_down(bool) override {
+        was_shut_down = true;
+        co_return Result<void>();
+    }
+    std::size_t running_count() const override { return list(false).size(); }
+    std::string describe() const override { return R"({"keeper": 42})"; }
+
+    std::chrono::milliseconds stop_timeout{};
+};
+
+} // namespace squish::daemon

@@ -1,0 +1,94 @@
+#include "daemon/config.h"
+#include "daemon/http.h"
+#include "daemon/signals.h"
+#include "daemon/views.h"
+
+#include <csignal>
+#include <gmock/gmock.h>
+
+namespace squish::daemon {
+
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(Targets, AreDecodedPieceByPiece) {
+    const auto target = parse_target("/v1/x%2Fy?a=b%20c&d&e=%26");
+    ASSERT_TRUE(target);
+    EXPECT_EQ(target->path, "/v1/x%2Fy"); // decoded by the router, segment by segment
+    EXPECT_EQ(target->query.get("a"), "b c");
+    EXPECT_EQ(target->query.get("d"), "");
+    EXPECT_EQ(target->query.get("e"), "&");
+    EXPECT_FALSE(target->query.get("f"));
+}
+
+TEST(Targets, MayBeMalformed) {
+    EXPECT_FALSE(parse_target("x"));
+    EXPECT_FALSE(parse_target("/?a=%4"));
+    EXPECT_FALSE(parse_target("/?%00=1"));
+    EXPECT_FALSE(percent_decode("%"));
+    EXPECT_FALSE(percent_decode("%g0"));
+    EXPECT_EQ(percent_decode("%c3%a4+"), "\xc3\xa4+");
+}
+
+TEST(Queries, AreChecked) {
+    const Query query{{{"yes", ""}, {"no", "false"}, {"bad", "maybe"}, {"n", "12"}, {"big", "99999999999999999999"}}};
+    EXPECT_TRUE(*query.flag("yes"));
+    EXPECT_FALSE(*query.flag("no"));
+    EXPECT_FALSE(*query.flag("absent"));
+    EXPECT_FALSE(query.flag("bad"));
+    EXPECT_EQ(*query.number("n", 12), 12U);
+    EXPECT_FALSE(query.number("n", 11));
+    EXPECT_FALSE(query.number("big", ~0ULL));
+}
+
+TEST(Signals, HaveNamesAndNumbers) {
+    EXPECT_EQ(signal_number("TERM"), SIGTERM);
+    EXPECT_EQ(signal_number("SIGTERM"), SIGTERM);
+    EXPECT_EQ(signal_number("sigkill"), SIGKILL);
+    EXPECT_EQ(signal_number("9"), 9);
+    EXPECT_EQ(signal_number("RTMIN+1"), SIGRTMIN + 1);
+    for (const auto* wrong : {"", "0", "65", "-1", "SIG", "TERMINATE", "RTMIN+99", "RTMIN-1", "9 "})
+        EXPECT_FALSE(signal_number(wrong)) << wrong;
+}
+
+TEST(Views, ShowTimesAsText) {
+    EXPECT_EQ(time_view(1'700'000'000'123'456).dump(), "\"2023-11-14T22:13:20.123456Z\"");
+    EXPECT_TRUE(time_view(0).is_null());
+}
+
+TEST(Views, SurviveTextThatIsNoUtf8) {
+    ContainerInfo info;
+    info.command = "a\xff";
+    EXPECT_THAT(dump(summary_view(info)), HasSubstr("\"command\":\"a\xef\xbf\xbd\""));
+}
+
+TEST(Config, HasDefaults) {
+    const auto config = parse_config("", "squishd.toml");
+    ASSERT_TRUE(config);
+    EXPECT_EQ(config->log_limit, 16U << 20);
+    EXPECT_TRUE(read_config("/nonexistent/squishd.toml"));
+}
+
+TEST(Config, IsRead) {
+    const auto config = parse_config("log_limit = \"1M\"\nspare_cells = 0\n[uplink]\nmtu = 1500\n", "squishd.toml");
+    ASSERT_TRUE(config) << config.error().text();
+    EXPECT_EQ(config->log_limit, 1U << 20);
+    EXPECT_EQ(config->spare_cells, 0U);
+    EXPECT_EQ(config->uplink_mtu, 1500U);
+}
+
+TEST(Config, NamesTheLineAndTheNearestKey) {
+    const auto unknown = parse_config("log_limit = \"1M\"\nspare_cell = 1\n", "squishd.toml");
+    ASSERT_FALSE(unknown);
+    EXPECT_EQ(unknown.error().kind, ErrorKind::invalid);
+    EXPECT_THAT(unknown.error().message, HasSubstr("squishd.toml:2:1: "));
+    EXPECT_THAT(unknown.error().message, HasSubstr("did you mean 'spare_cells'?"));
+    for (const auto* wrong : {"log_limit = \"1\"", "log_limit = true", "spare_cells = -1", "spare_cells = 65", "uplink = 1", "[uplink]\nmtu = 1",
+                              "log_limit = ", "log_limit = \"2T\""})
+        EXPECT_FALSE(parse_config(wrong, "squishd.toml")) << wrong;
+}
+
+} // namespace
+
+} // namespace squish::daemon
