@@ -228,7 +228,9 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request) {
     }
 
     // 4: the mounts
-    auto staged = ground_->stager() ? co_await ground_->stager()->ask(stage_request(plan)) : Result<wire::JsonMessage>(fail(ErrorKind::unavailable, "squish-stager is gone"));
+    Result<wire::JsonMessage> staged = fail(ErrorKind::unavailable, "squish-stager is gone", "try again");
+    if (auto* stager = ground_->stager())
+        staged = co_await stager->ask(stage_request(plan));
     if (staged && staged->fds.size() != plan.mounts.size() + 1)
         staged = fail(ErrorKind::unavailable, "malformed answer of squish-stager");
     if (!staged) {
@@ -247,8 +249,9 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request) {
     }
     const auto& steps = hand_over->steps;
     KeeperClient::FailedStep failed;
-    auto launched = ground_->keeper() ? co_await ground_->keeper()->launch(info.id, cell.name, std::move(hand_over->fds), failed)
-                                      : Result<Launched>(fail(ErrorKind::unavailable, "the keeper is gone"));
+    Result<Launched> launched = fail(ErrorKind::unavailable, "the keeper is gone", "try again");
+    if (auto* keeper = ground_->keeper())
+        launched = co_await keeper->launch(info.id, cell.name, std::move(hand_over->fds), failed);
     if (!launched) {
         if (!failed.happened)
             co_return std::unexpected(std::move(launched).error());

@@ -74,8 +74,9 @@ Task<std::string> Engine::Impl::exec(std::string id, ExecRequest request) {
     exec->container = id;
     execs_[exec_id] = exec; // before the start: its end may be told first
     KeeperClient::FailedStep failed;
-    auto launched = ground_->keeper() ? co_await ground_->keeper()->exec(id, exec_id, std::move(hand_over.fds), failed)
-                                      : Result<Launched>(fail(ErrorKind::unavailable, "the keeper is gone"));
+    Result<Launched> launched = fail(ErrorKind::unavailable, "the keeper is gone", "try again");
+    if (auto* keeper = ground_->keeper())
+        launched = co_await keeper->exec(id, exec_id, std::move(hand_over.fds), failed);
     if (!launched) {
         execs_.erase(exec_id);
         if (!failed.happened) {

@@ -292,7 +292,11 @@ Task<PreparedCell> Ground::make_cell(NetworkMode mode) {
 }
 
 Task<PreparedCell> Ground::take_cell(NetworkMode mode) {
-    CO_TRY(co_await (mode == NetworkMode::bridge ? need_network() : need_stager()));
+    if (mode == NetworkMode::bridge) { // no `co_await (a ? b : c)`: GCC 12 destroys both
+        CO_TRY(co_await need_network());
+    } else {
+        CO_TRY(co_await need_stager());
+    }
     if (mode == NetworkMode::bridge && !spare_cells_.empty()) {
         auto cell = std::move(spare_cells_.front());
         spare_cells_.pop_front();

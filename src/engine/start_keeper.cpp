@@ -28,23 +28,20 @@ std::string text_of(const char* path) {
     return text ? std::move(*text) : std::string();
 }
 
-Result<std::string> read_until_closed(int fd) {
-    std::string text;
-    for (;;) {
-        pollfd waiting{fd, POLLIN, 0};
-        const int got = ::poll(&waiting, 1, kReadySeconds * 1000);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return fail(ErrorKind::unavailable, "the keeper did not become ready within " + std::to_string(kReadySeconds) + " s");
-        char buffer[1024];
-        const auto count = ::read(fd, buffer, sizeof buffer);
-        if (count < 0 && errno == EINTR)
-            continue;
-        if (count <= 0)
-            return text;
-        text.append(buffer, static_cast<std::size_t>(count));
+// The keeper's one word, written at once (less than PIPE_BUF). Not "until the end of file": its twin holds the pipe too.
+Result<std::string> read_word(int fd) {
+    pollfd waiting{fd, POLLIN, 0};
+    int got = 0;
+    while ((got = ::poll(&waiting, 1, kReadySeconds * 1000)) < 0 && errno == EINTR) {
     }
+    if (got <= 0)
+        return fail(ErrorKind::unavailable, "the keeper did not become ready within " + std::to_string(kReadySeconds) + " s");
+    std::string text(4096, '\0');
+    ssize_t count = 0;
+    while ((count = ::read(fd, text.data(), text.size())) < 0 && errno == EINTR) {
+    }
+    text.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
+    return text;
 }
 
 } // namespace
@@ -73,7 +70,7 @@ Result<void> start_keeper(const Paths& paths, std::vector<std::string>& warnings
                             .stdout_fd = log.get(),
                             .stderr_fd = log.get()}));
     writer.reset();
-    const auto answer = TRY(read_until_closed(reader.get()));
+    const auto answer = TRY(read_word(reader.get()));
     if (answer == "ok")
         return {};
     ::unlink(paths.keeper_socket().c_str());
