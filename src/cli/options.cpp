@@ -133,8 +133,11 @@ std::optional<int> Options::parse(std::span<char* const> words) {
     } catch (const CLI::RequiredError& missing) {
         if (!impl_->help)
             return wrong(missing.what());
+    } catch (const CLI::ArgumentMismatch& mismatch) { // "--name: 1 required TEXT missing"
+        const std::string_view what = mismatch.what();
+        return wrong("option '" + std::string(what.substr(0, what.find(':'))) + "' needs a value");
     } catch (const CLI::ParseError& error) {
-        return wrong(error.what());
+        return wrong(printable(error.what()));
     }
     if (impl_->help)
         return print(help()) ? 0 : 1;
