@@ -21,6 +21,13 @@ Result<void> copy_tree(const fs::path& from, const fs::path& to) {
     fs::copy(from, to, fs::copy_options::recursive | fs::copy_options::copy_symlinks, error);
     if (error)
         return fail_errno("copy '" + from.string() + "' to '" + to.string() + "'", error.value());
+    // Folders are made under our umask, which is nobody's business in the container.
+    fs::permissions(to, fs::status(from, error).permissions(), error);
+    for (auto at = fs::recursive_directory_iterator(from, error); !error && at != fs::recursive_directory_iterator(); at.increment(error))
+        if (at->is_directory(error) && !at->is_symlink(error))
+            fs::permissions(to / fs::relative(at->path(), from), at->status(error).permissions(), error);
+    if (error)
+        return fail_errno("copy the modes of '" + from.string() + "'", error.value());
     return {};
 }
 
