@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
 #include <csignal>
 #include <fcntl.h>
 
@@ -26,6 +27,8 @@ namespace squish {
 using wire::Json;
 
 namespace {
+
+constexpr std::chrono::milliseconds kRefillPause{20}; // for a container that lives; one that ends soon refills at its end
 
 std::string command_line(const std::vector<std::string>& arguments) {
     return join(arguments, " ");
@@ -176,7 +179,9 @@ Task<std::string> Engine::Impl::create(CreateRequest request) {
         co_return fail(ErrorKind::unavailable, "squishd is stopping", "try again");
     CO_TRY(plan::refuse_unsupported(request.file, machine_));
     CO_TRY_TO(auto record, reserve(request));
+    starting_.insert(record->info.id);
     auto started = co_await start(record, request);
+    starting_.erase(record->info.id);
     if (!started) {
         undo(record);
         co_return std::unexpected(std::move(started).error());
@@ -278,11 +283,14 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request) {
     if (!info.attached && ground_->keeper()) {
         (void)co_await ground_->keeper()->watch_log(info.id, config_.log_limit, log_descriptors(request.io)); // ended already: nothing to watch
     }
-    if (info.state == ContainerState::running)
-        save_quietly(*record);
+    // After the answer: what it adds to the state written before (the pid, the times) the keeper knows as well.
+    asio::post(executor_, [this, record] {
+        if (record->info.state == ContainerState::running)
+            save_quietly(*record);
+    });
     if (const auto early = early_ends_.extract(info.id))
         on_exited(info.id, early.mapped());
-    ground_->refill();
+    ground_->refill(kRefillPause);
     co_return Result<void>{};
 }
 

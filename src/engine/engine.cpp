@@ -59,7 +59,7 @@ Task<void> Engine::Impl::open() {
     CO_TRY_TO(const bool found, co_await ground_->find_keeper());
     if (!found)
         on_connected({}); // whatever ran has ended with its keeper
-    ground_->refill();
+    ground_->refill(std::chrono::milliseconds(0));
     co_return Result<void>{};
 }
 

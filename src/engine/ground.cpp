@@ -28,7 +28,7 @@ std::vector<int> list(Fds... fds) {
 using wire::to_request;
 
 Ground::Ground(asio::any_io_executor executor, const Paths& paths, const EngineConfig& config, Events events)
-    : executor_(std::move(executor)), paths_(paths), config_(config), events_(std::move(events)) {}
+    : executor_(std::move(executor)), paths_(paths), config_(config), events_(std::move(events)), refill_timer_(executor_) {}
 
 template <class Start>
 Task<void> Ground::once(Gate& gate, Start start) {
@@ -305,11 +305,16 @@ Task<PreparedCell> Ground::take_cell(NetworkMode mode) {
     co_return co_await make_cell(mode);
 }
 
-void Ground::refill() {
+void Ground::refill(std::chrono::milliseconds pause) {
     if (refilling_ || stopping_)
         return;
-    refilling_ = true;
-    asio::co_spawn(executor_, refill_loop(), asio::detached);
+    refill_timer_.expires_after(pause); // cancels the wait for a later moment
+    refill_timer_.async_wait([this](const boost::system::error_code& error) {
+        if (error || refilling_ || stopping_)
+            return;
+        refilling_ = true;
+        asio::co_spawn(executor_, refill_loop(), asio::detached);
+    });
 }
 
 asio::awaitable<void> Ground::refill_loop() {

@@ -52,8 +52,9 @@ public:
 
     // A cell of that kind: one built ahead, or a new one.
     [[nodiscard]] Task<PreparedCell> take_cell(NetworkMode mode);
-    // Builds bridge cells ahead up to the configured number, in the background.
-    void refill();
+    // Builds bridge cells ahead up to the configured number, in the background, after `pause`: not while somebody waits
+    // for a start or an end on a machine of few cores. An earlier moment asked for wins.
+    void refill(std::chrono::milliseconds pause);
     void discard(PreparedCell cell);
     void release(std::uint32_t slot);
     // After a restart: these slots are in use, all others that were given out are not.
@@ -103,6 +104,7 @@ private:
     std::shared_ptr<asio::posix::stream_descriptor> uplink_watch_;
     std::deque<PreparedCell> spare_cells_;
     bool refilling_ = false;
+    asio::steady_timer refill_timer_;
     bool stopping_ = false;
     UniqueFd prelude_with_sysfs_, prelude_without_;
     std::vector<std::string> prelude_with_sysfs_steps_, prelude_without_steps_;

@@ -9,6 +9,7 @@
 #include <boost/asio/io_context.hpp>
 #include <deque>
 #include <map>
+#include <set>
 #include <string>
 
 namespace squish {
@@ -71,6 +72,7 @@ private:
     std::map<std::string, RecordPtr> records_;
     std::map<std::string, std::string> names_; // name → id
     std::map<std::string, std::shared_ptr<Exec>> execs_;
+    std::set<std::string> starting_;            // ids whose start is under way in this process
     std::map<std::string, int> early_ends_;      // of execs and containers that ended before their start was answered
     std::deque<std::pair<std::string, ExitInfo>> recent_ends_; // of removed ones, for late waiters
     std::unique_ptr<Ground> ground_;

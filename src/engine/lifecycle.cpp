@@ -59,6 +59,10 @@ void Engine::Impl::on_exited(const std::string& id, int wait_status) {
         early_ends_[id] = wait_status;
         return;
     }
+    if (found->second->info.state == ContainerState::exited) { // recorded before a restart
+        ground_->keeper()->forget(id);
+        return;
+    }
     finish(found->second, exit_info(wait_status, found->second->kill_requested));
 }
 
@@ -79,6 +83,7 @@ void Engine::Impl::finish(const RecordPtr& record, ExitInfo exit) {
     }
     record->ended.open();
     asio::co_spawn(executor_, clean_up(record), asio::detached);
+    ground_->refill(std::chrono::milliseconds(1));
 }
 
 asio::awaitable<void> Engine::Impl::clean_up(RecordPtr record) {

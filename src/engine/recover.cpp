@@ -3,7 +3,8 @@
 // How this works
 //   The keeper is right about what runs and how it ended; the state folder about what it was for. A container that both
 //   know goes on. One that only the folder knows as running was lost with its keeper (its processes ended with it). One that
-//   only the keeper knows has lost its folder: it is killed, since nobody could name it. Nothing else is touched.
+//   only the keeper knows has lost its folder: it is killed, since nobody could name it. A start that was interrupted has
+//   become a container if the keeper says so; else what is left of it is removed. Nothing else is touched.
 
 #include "engine/impl.h"
 
@@ -25,8 +26,8 @@ void Engine::Impl::load_records() {
     for (const auto& entry : std::filesystem::directory_iterator(paths_.containers(), error)) {
         const auto id = entry.path().filename().string();
         auto record = load(executor_, entry.path().string(), id);
-        if (!record || (*record)->info.state == ContainerState::created) { // damaged, or a start that was interrupted
-            spdlog::warn("container {}: removing what is left of it{}", printable(id), record ? "" : ": " + record.error().text());
+        if (!record) {
+            spdlog::warn("container {}: removing what is left of it: {}", printable(id), record.error().text());
             (void)os::remove_tree(entry.path().string());
             continue;
         }
@@ -51,23 +52,32 @@ void Engine::Impl::on_connected(std::vector<KeptContainer> kept) {
         }
         known.insert(container.id);
         const auto record = found->second;
+        record->info.state = record->info.state == ContainerState::exited ? ContainerState::exited : ContainerState::running;
+        if (record->info.started_at == 0)
+            record->info.started_at = record->info.created_at;
         if (container.phase == wire::ContainerPhase::exited) {
             on_exited(container.id, container.wait_status);
             continue;
         }
-        record->info.state = ContainerState::running;
         record->info.pid = container.pid;
         if (record->network.number)
             slots.push_back(record->network.number);
         asio::co_spawn(executor_, adopt_descriptors(record), asio::detached);
     }
     ground_->retain(slots);
-    std::vector<RecordPtr> lost;
-    for (const auto& [id, record] : records_)
-        if (record->info.state == ContainerState::running && !known.contains(id))
+    std::vector<RecordPtr> lost, never_started;
+    for (const auto& [id, record] : records_) {
+        if (known.contains(id))
+            continue;
+        if (record->info.state == ContainerState::running)
             lost.push_back(record);
+        else if (record->info.state == ContainerState::created && !starting_.contains(id))
+            never_started.push_back(record);
+    }
     for (const auto& record : lost)
         finish(record, ExitInfo{128 + SIGKILL, SIGKILL, "keeper-lost"});
+    for (const auto& record : never_started)
+        forget_record(record);
 }
 
 void Engine::Impl::on_keeper_lost() {
