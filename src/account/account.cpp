@@ -27,8 +27,7 @@ std::optional<Account> parse_line(std::string_view line) {
     return Account{std::string(fields[0]), static_cast<uid_t>(*uid), static_cast<gid_t>(*gid), std::string(fields[5])};
 }
 
-template <class Matches>
-std::optional<Account> find(std::string_view passwd, Matches matches) {
+template <class Matches> std::optional<Account> find(std::string_view passwd, Matches matches) {
     for (const auto line : split(passwd, '\n'))
         if (auto account = parse_line(line); account && matches(*account))
             return account;
@@ -50,7 +49,8 @@ Result<Account> choose_account() {
                     "squish is rootless-only, and there is no account '" + printable(name) + "' to go on as",
                     "run './setup.sh install', which makes the account 'squish', or name one with SQUISH_USER=NAME");
     if (account->uid == 0)
-        return fail(ErrorKind::unsupported, "squish is rootless-only, and the account '" + printable(name) + "' is root",
+        return fail(ErrorKind::unsupported,
+                    "squish is rootless-only, and the account '" + printable(name) + "' is root",
                     "name an ordinary one with SQUISH_USER=NAME");
     return std::move(*account);
 }
@@ -73,7 +73,7 @@ Result<void> become(const Account& account) {
 }
 
 bool owns_folder(const std::string& path, uid_t uid) {
-    struct stat info {};
+    struct stat info{};
     return ::lstat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode) && info.st_uid == uid;
 }
 

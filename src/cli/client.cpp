@@ -46,7 +46,7 @@ Result<void> send_rest(int socket, std::string_view bytes) {
 Result<Client> Client::connect_running(const Paths& paths) {
     auto socket = os::connect_unix(paths.socket, SOCK_STREAM);
     if (socket)
-        return Client(std::move(*socket));
+        return Client(paths, std::move(*socket));
     auto error = std::move(socket).error();
     if (nobody_serves(error))
         return fail(ErrorKind::not_found, "squishd does not run");
@@ -86,7 +86,7 @@ Result<bool> Client::receive() {
             continue;
         if (got < 0 && errno == EAGAIN)
             return fail(ErrorKind::unavailable, "squishd does not answer");
-        if (got < 0 && errno != ECONNRESET)
+        if (got < 0 && (errno != ECONNRESET || !response_.has_head()))
             return fail_errno("receive from squishd");
         if (got <= 0)
             return false;
@@ -96,6 +96,19 @@ Result<bool> Client::receive() {
 }
 
 Result<Json> Client::call(const Call& call) {
+    for (int attempt = 1;; ++attempt) {
+        auto answer = call_once(call);
+        if (answer || !was_not_served(answer.error()) || attempt == kAttempts)
+            return answer;
+        *this = TRY(connect(*paths_));
+    }
+}
+
+bool was_not_served(const Error& error) {
+    return error.sys_errno == ECONNRESET;
+}
+
+Result<Json> Client::call_once(const Call& call) {
     TRY(send(call));
     while (!response_.complete())
         if (!TRY(receive()))
@@ -132,7 +145,8 @@ std::string percent_encode(std::string_view text) {
     std::string out;
     for (const char letter : text) {
         const bool plain = (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') ||
-                           (letter >= '0' && letter <= '9') || letter == '-' || letter == '_' || letter == '.' || letter == '~';
+                           (letter >= '0' && letter <= '9') || letter == '-' || letter == '_' || letter == '.' ||
+                           letter == '~';
         const auto value = static_cast<unsigned char>(letter);
         if (plain)
             out += letter;

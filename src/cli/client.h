@@ -34,12 +34,14 @@ public:
     // `not_found` where no daemon runs.
     [[nodiscard]] static Result<Client> connect_running(const Paths& paths);
 
-    // Sends the request and reads the whole answer. A status of 400 and more is the Error that the body describes.
+    // Sends the request and reads the whole answer; once more where was_not_served(). A status of 400 and more is the
+    // Error that the body describes.
     [[nodiscard]] Result<Json> call(const Call& call);
 
     // The same in pieces, for answers that are events.
     [[nodiscard]] Result<void> send(const Call& call);
-    // Waits for the next bytes and takes them. False at the end of the connection.
+    // Waits for the next bytes and takes them. False at the end of the connection; an error with ECONNRESET where the
+    // daemon went without having read the request.
     [[nodiscard]] Result<bool> receive();
     [[nodiscard]] Response& response() { return response_; }
     [[nodiscard]] int fd() const { return socket_.get(); }
@@ -47,10 +49,18 @@ public:
     void limit_waiting(int seconds);
 
 private:
-    explicit Client(UniqueFd socket) : socket_(std::move(socket)) {}
+    Client(const Paths& paths, UniqueFd socket) : paths_(&paths), socket_(std::move(socket)) {}
+    [[nodiscard]] Result<Json> call_once(const Call& call);
+
+    const Paths* paths_; // outlives us
     UniqueFd socket_;
     Response response_;
 };
+
+// A daemon that ends resets the connections whose requests it has not read (unix(7)): such a request had no effect, and
+// may be made again of the next daemon.
+[[nodiscard]] bool was_not_served(const Error& error);
+inline constexpr int kAttempts = 3;
 
 // What the body of an answer with a status of 400 and more says.
 [[nodiscard]] Error error_of(unsigned status, const std::string& body);

@@ -27,7 +27,8 @@ Result<Json> list_containers(bool all) {
 }
 
 std::int64_t now_in_seconds() {
-    return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+    return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
+        .count();
 }
 
 } // namespace
@@ -73,7 +74,8 @@ int kill_command(Words words) {
 
 int wait_command(Words words) {
     std::vector<std::string> ids;
-    Options options("wait [OPTIONS] ID…", "Waits until containers have ended. Prints their exit codes, and exits with the last one.");
+    Options options("wait [OPTIONS] ID…",
+                    "Waits until containers have ended. Prints their exit codes, and exits with the last one.");
     options.positionals("ID", ids);
     if (const auto code = options.parse(words))
         return *code;

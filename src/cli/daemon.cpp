@@ -63,9 +63,10 @@ int stop_daemon(Words words) {
 
 std::string status_text(const Json& status) {
     const auto& containers = status.contains("containers") ? status["containers"] : Json::object();
-    return "squishd " + printable(text_of(status, "version")) + " runs as process " + std::to_string(number_of(status, "pid")) +
-           " since " + printable(text_of(status, "started_at")) + "\n" + std::to_string(number_of(containers, "running")) +
-           " containers run, of " + std::to_string(number_of(containers, "all")) + "\n";
+    return "squishd " + printable(text_of(status, "version")) + " runs as process " +
+           std::to_string(number_of(status, "pid")) + " since " + printable(text_of(status, "started_at")) + "\n" +
+           std::to_string(number_of(containers, "running")) + " containers run, of " +
+           std::to_string(number_of(containers, "all")) + "\n";
 }
 
 // Exit code 1 where it does not run, so that scripts can ask.
@@ -103,8 +104,10 @@ int daemon_command(Words words) {
         return show_status(words.subspan(1));
     if (what == "--help" || what == "-h")
         return print(kHelp) ? 0 : 1;
-    return give_up(Error{ErrorKind::invalid, what.empty() ? "daemon: a command is needed" : "daemon: unknown command '" + printable(what) + "'",
-                         "see 'squish daemon --help'", 0});
+    return give_up(
+        Error{ErrorKind::invalid,
+              what.empty() ? "daemon: a command is needed" : "daemon: unknown command '" + printable(what) + "'",
+              "see 'squish daemon --help'", 0});
 }
 
 int version_command(Words words) {
@@ -123,7 +126,8 @@ int version_command(Words words) {
     if (json)
         return print(versions.dump(2) + "\n") ? 0 : 1;
     std::string text = "squish " SQUISH_VERSION "\n";
-    text += versions["squishd"].is_string() ? "squishd " + printable(text_of(versions, "squishd")) + "\n" : "squishd does not run\n";
+    text += versions["squishd"].is_string() ? "squishd " + printable(text_of(versions, "squishd")) + "\n"
+                                            : "squishd does not run\n";
     return print(text) ? 0 : 1;
 }
 

@@ -18,7 +18,10 @@ namespace {
 Json json_view(const std::vector<doctor::Check>& checks) {
     Json list = Json::array();
     for (const auto& check : checks)
-        list.push_back({{"check", check.name}, {"state", doctor::to_string(check.state)}, {"found", check.found}, {"remedy", check.remedy}});
+        list.push_back({{"check", check.name},
+                        {"state", doctor::to_string(check.state)},
+                        {"found", check.found},
+                        {"remedy", check.remedy}});
     return list;
 }
 
@@ -52,16 +55,20 @@ std::string text_view(const std::vector<doctor::Check>& checks) {
 
 int doctor_command(Words words) {
     bool json = false;
-    Options options("doctor [OPTIONS]", "Checks what squish needs of this machine, and says what to do where something is missing.");
-    options.flag("--json", json, "as JSON").note("Exits with 1 where something that squish cannot do without is missing.");
+    Options options("doctor [OPTIONS]",
+                    "Checks what squish needs of this machine, and says what to do where something is missing.");
+    options.flag("--json", json, "as JSON")
+        .note("Exits with 1 where something that squish cannot do without is missing.");
     if (const auto code = options.parse(words))
         return *code;
     const auto paths = find_paths();
     if (!paths)
         return give_up(paths.error());
     const auto checks = doctor::examine(*paths);
-    const bool printed = print(json ? json_view(checks).dump(2, ' ', false, Json::error_handler_t::replace) + "\n" : text_view(checks));
-    const bool failed = std::ranges::any_of(checks, [](const auto& check) { return check.state == doctor::State::fail; });
+    const bool printed =
+        print(json ? json_view(checks).dump(2, ' ', false, Json::error_handler_t::replace) + "\n" : text_view(checks));
+    const bool failed =
+        std::ranges::any_of(checks, [](const auto& check) { return check.state == doctor::State::fail; });
     return printed && !failed ? 0 : 1;
 }
 

@@ -16,7 +16,8 @@ struct EachCall {
 
 // Makes the requests side by side (sixteen at a time) and hands over the answers in the order of `ids`; what fails is
 // complained about, and the rest goes on. Returns 0, or the exit code of the last failure.
-int for_each_id(const std::vector<std::string>& ids, const EachCall& each, const std::function<bool(const Json&)>& answered);
+int for_each_id(const std::vector<std::string>& ids, const EachCall& each,
+                const std::function<bool(const Json&)>& answered);
 
 // For those that print the ids.
 bool print_id(const Json& answer);

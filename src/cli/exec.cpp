@@ -26,7 +26,8 @@ Result<Json> body_of(const ExecOptions& options) {
         const auto equals = given.find('=');
         const auto name = given.substr(0, equals);
         if (name.empty())
-            return fail(ErrorKind::invalid, "--env '" + printable(given) + "' names no variable", "--env NAME=VALUE, or NAME to pass ours on");
+            return fail(ErrorKind::invalid, "--env '" + printable(given) + "' names no variable",
+                        "--env NAME=VALUE, or NAME to pass ours on");
         if (equals != std::string::npos)
             env[name] = given.substr(equals + 1);
         else if (const char* ours = std::getenv(name.c_str()))
@@ -45,7 +46,8 @@ Result<Json> body_of(const ExecOptions& options) {
 
 int exec_command(Words words) {
     ExecOptions exec;
-    Options options("exec [OPTIONS] ID [--] COMMAND [ARGS…]", "Runs a further program in a container and stays until it has ended.");
+    Options options("exec [OPTIONS] ID [--] COMMAND [ARGS…]",
+                    "Runs a further program in a container and stays until it has ended.");
     options.flag("-i,--interactive", exec.interactive, "give it our standard input")
         .flag("-t,--tty", exec.terminal, "give it a terminal of its own")
         .list("-e,--env", "NAME=VALUE", exec.env, "set a variable; NAME alone passes ours on")

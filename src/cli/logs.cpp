@@ -62,7 +62,8 @@ Result<void> show(const std::string& reference, std::optional<std::uint64_t> tai
     auto client = TRY(Client::connect(paths));
     const auto info = TRY(client.call({"GET", "/v1/containers/" + percent_encode(reference)}));
     if (info.value("attached", false)) {
-        warn("container '" + text_of(info, "name") + "' has no logs: its output went to the terminal or pipes of 'squish run'");
+        warn("container '" + text_of(info, "name") +
+             "' has no logs: its output went to the terminal or pipes of 'squish run'");
         return {};
     }
     const std::array files{text_of(info, "stdout_log"), text_of(info, "stderr_log")};

@@ -15,11 +15,15 @@ namespace squish::cli {
 namespace {
 
 std::string help() {
-    std::string out = "Usage: squish COMMAND [OPTIONS] …\n\nRuns containers without root and without images.\n\nCommands:\n";
+    std::string out =
+        "Usage: squish COMMAND [OPTIONS] …\n\nRuns containers without root and without images.\n\nCommands:\n";
     for (const auto& command : commands()) {
         std::string name(command.name);
         name.resize(12, ' ');
-        out.append("  ").append(name).append(command.summary).append(command.supported ? "\n" : " (not supported yet)\n");
+        out.append("  ")
+            .append(name)
+            .append(command.summary)
+            .append(command.supported ? "\n" : " (not supported yet)\n");
     }
     return out + "\nOptions:\n  -h, --help  print this help\n  --version   print the version\n\n"
                  "'squish COMMAND --help' says more about a command, the manual page squish(1) everything.\n";

@@ -61,13 +61,15 @@ Options& Options::flag(const char* names, bool& target, const char* help) {
     return *this;
 }
 
-Options& Options::text(const char* names, const char* placeholder, std::optional<std::string>& target, const char* help) {
+Options& Options::text(const char* names, const char* placeholder, std::optional<std::string>& target,
+                       const char* help) {
     impl_->app.add_option_function<std::string>(names, [&target](const std::string& value) { target = value; });
     impl_->remember(names, placeholder, help);
     return *this;
 }
 
-Options& Options::number(const char* names, const char* placeholder, std::optional<std::uint64_t>& target, const char* help) {
+Options& Options::number(const char* names, const char* placeholder, std::optional<std::uint64_t>& target,
+                         const char* help) {
     const auto read = [&target, option = std::string(names)](const std::string& value) {
         target = parse_number(value);
         if (!target)
@@ -79,9 +81,7 @@ Options& Options::number(const char* names, const char* placeholder, std::option
 }
 
 Options& Options::list(const char* names, const char* placeholder, std::vector<std::string>& target, const char* help) {
-    impl_->app.add_option(names, target)
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-        ->allow_extra_args(false);
+    impl_->app.add_option(names, target)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->allow_extra_args(false);
     impl_->remember(names, placeholder, help);
     return *this;
 }
@@ -124,7 +124,8 @@ std::string Options::help() const {
 
 std::optional<int> Options::parse(std::span<char* const> words) {
     const auto wrong = [&](const std::string& what) {
-        complain(Error{ErrorKind::invalid, impl_->command() + ": " + what, "see 'squish " + impl_->command() + " --help'", 0});
+        complain(Error{ErrorKind::invalid, impl_->command() + ": " + what,
+                       "see 'squish " + impl_->command() + " --help'", 0});
         return 2;
     };
     impl_->app.add_flag("-h,--help", impl_->help);
@@ -156,7 +157,8 @@ std::optional<int> Options::parse(std::span<char* const> words) {
     const auto names = impl_->option_names();
     const std::vector<std::string_view> known(names.begin(), names.end());
     const auto guess = nearest(word, known);
-    return wrong("unknown option '" + printable(word) + "'" + (guess ? "; did you mean '" + std::string(*guess) + "'?" : ""));
+    return wrong("unknown option '" + printable(word) + "'" +
+                 (guess ? "; did you mean '" + std::string(*guess) + "'?" : ""));
 }
 
 } // namespace squish::cli

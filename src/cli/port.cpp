@@ -63,7 +63,8 @@ int port_command(Words words) {
     if (what == "add" || what == "rm" || what == "rebind")
         return give_up(Error{ErrorKind::unsupported, "'port " + std::string(what) + "' is not supported yet",
                              "name the ports in the squishfile, or with --publish", 0});
-    return give_up(Error{ErrorKind::invalid, what.empty() ? "port: a command is needed" : "port: unknown command '" + printable(what) + "'",
+    return give_up(Error{ErrorKind::invalid,
+                         what.empty() ? "port: a command is needed" : "port: unknown command '" + printable(what) + "'",
                          "see 'squish port --help'", 0});
 }
 

@@ -60,8 +60,8 @@ std::string ports_text(const Json& ports) {
         const auto address = text_of(port, "address");
         out += out.empty() ? "" : ",";
         out += address.contains(':') ? "[" + printable(address) + "]" : printable(address);
-        out += ":" + std::to_string(number_of(port, "host")) + "->" + std::to_string(number_of(port, "container")) + "/" +
-               printable(text_of(port, "protocol"));
+        out += ":" + std::to_string(number_of(port, "host")) + "->" + std::to_string(number_of(port, "container")) +
+               "/" + printable(text_of(port, "protocol"));
     }
     return out;
 }
@@ -104,7 +104,8 @@ std::string ps_table(const Json& containers, std::int64_t now) {
         rows.push_back({printable(text_of(container, "id")), printable(text_of(container, "name")),
                         pid > 0 ? std::to_string(pid) : "-", state_text(container),
                         created > 0 ? age_text(now - created) : "-",
-                        container.contains("ports") ? ports_text(container["ports"]) : "-", shortened(text_of(container, "command"))});
+                        container.contains("ports") ? ports_text(container["ports"]) : "-",
+                        shortened(text_of(container, "command"))});
     }
     return align(rows);
 }

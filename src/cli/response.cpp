@@ -27,8 +27,9 @@ bool same(std::string_view a, std::string_view b) {
 Result<void> Response::read_head(std::string_view head) {
     const auto lines = split(head, '\n');
     const auto status_line = trim(lines[0]); // HTTP/1.1 200 OK
-    const auto status = status_line.size() >= 12 && status_line.starts_with("HTTP/1.") ? parse_number(status_line.substr(9, 3))
-                                                                                       : std::nullopt;
+    const auto status = status_line.size() >= 12 && status_line.starts_with("HTTP/1.")
+                            ? parse_number(status_line.substr(9, 3))
+                            : std::nullopt;
     if (!status)
         return no_http();
     status_ = static_cast<unsigned>(*status);

@@ -1,6 +1,6 @@
 // How this works: one request carries our stdin, stdout and stderr, which become the payload's own, so there is nothing
-// to copy; the answer is a stream of events. With -t the payload has a terminal instead, whose master side arrives over a
-// socket that went with the request, and its bytes are relayed here (relay.h). Signals are taken from a signalfd and
+// to copy; the answer is a stream of events. With -t the payload has a terminal instead, whose master side arrives over
+// a socket that went with the request, and its bytes are relayed here (relay.h). Signals are taken from a signalfd and
 // passed on over a connection of their own. Should the daemon end meanwhile, the container runs on: we start another
 // daemon and ask that one how it ended.
 #include "cli/session.h"
@@ -69,7 +69,7 @@ private:
     Client client_;
     UniqueFd signals_;
     Relay relay_;
-    std::string id_; // empty until it has started
+    std::string id_;         // empty until it has started
     std::vector<int> early_; // signals that came before that
     std::optional<int> exit_code_;
     bool asks_for_end_ = false; // the answer is that of …/wait, not a stream of events
@@ -113,6 +113,10 @@ Result<void> Session::step() {
 
 Result<void> Session::take_answer() {
     const auto more = client_.receive();
+    if (!more && was_not_served(more.error()) && id_.empty() && ++reconnects_ < kAttempts) {
+        client_ = TRY(Client::connect(paths_));
+        return send();
+    }
     if (!more && more.error().kind != ErrorKind::system)
         return std::unexpected(more.error());
     auto& response = client_.response();
@@ -146,7 +150,8 @@ Result<void> Session::take_event(const Json& event) {
 
 Result<void> Session::reconnect() {
     if (id_.empty())
-        return fail(ErrorKind::unavailable, "squishd ended before it answered", "its log is '" + paths_.state + "/squishd.log'");
+        return fail(ErrorKind::unavailable, "squishd ended before it answered",
+                    "its log is '" + paths_.state + "/squishd.log'");
     if (++reconnects_ > kMaxReconnects)
         return fail(ErrorKind::unavailable, "squishd ends again and again; '" + id_ + "' may be running still",
                     "see 'squish ps', and the log '" + paths_.state + "/squishd.log'");

@@ -9,11 +9,11 @@
 namespace squish::cli {
 
 struct SessionRequest {
-    std::string target;        // "/v1/containers?wait=exit"
-    Json body;                 // without "terminal"
-    std::string resource;      // "/v1/containers/" or "/v1/exec/": where its id is signalled and waited for
-    bool interactive = false;  // it gets our stdin
-    bool terminal = false;     // it gets a terminal of its own
+    std::string target;       // "/v1/containers?wait=exit"
+    Json body;                // without "terminal"
+    std::string resource;     // "/v1/containers/" or "/v1/exec/": where its id is signalled and waited for
+    bool interactive = false; // it gets our stdin
+    bool terminal = false;    // it gets a terminal of its own
 };
 
 // Starts it, stays until it has ended, and returns the exit code for squish. Complains itself.

@@ -20,7 +20,8 @@ namespace {
 Error named(Error error) {
     const auto& account = account::went_on_as();
     if (account && error.sys_errno == EACCES && error.remedy.empty())
-        error.remedy = "squish runs as '" + account->name + "', not as root: put the file where that account can read it";
+        error.remedy =
+            "squish runs as '" + account->name + "', not as root: put the file where that account can read it";
     if (error.kind == ErrorKind::system)
         error.kind = ErrorKind::invalid; // a wrong argument
     return error;
@@ -40,7 +41,7 @@ std::string absolute(const std::string& path) {
 Result<SquishfileSource> read_source(const std::string& file) {
     SquishfileSource source;
     source.path = file;
-    struct stat info {};
+    struct stat info{};
     if (::stat(file.c_str(), &info) == 0 && S_ISDIR(info.st_mode))
         source.path += file.ends_with('/') ? "squishfile.toml" : "/squishfile.toml";
     // Not blocking: a FIFO in the place of a file must not hang us.
@@ -75,10 +76,11 @@ Result<Squishfile> parse_source(const SquishfileSource& source) {
 
 std::vector<Diagnostic> missing_layers(const Squishfile& file) {
     std::vector<Diagnostic> missing;
-    struct stat info {};
+    struct stat info{};
     for (const auto& layer : file.layers)
         if (layer.source == LayerSpec::Source::path && ::stat(layer.path.c_str(), &info) < 0)
-            missing.push_back({layer.at, "layer '" + printable(layer.name) + "': '" + printable(layer.path) + "': " + errno_text(errno)});
+            missing.push_back({layer.at, "layer '" + printable(layer.name) + "': '" + printable(layer.path) +
+                                             "': " + errno_text(errno)});
     return missing;
 }
 

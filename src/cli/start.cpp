@@ -26,7 +26,8 @@ void take_back(Client& client, const std::vector<std::string>& ids) {
 Result<std::vector<std::string>> create_all(Client& client, const std::vector<Squishfile>& files, bool remove) {
     std::vector<std::string> ids;
     for (const auto& file : files) {
-        auto created = client.call({"POST", "/v1/containers", create_body(file, remove).dump(-1, ' ', false, Json::error_handler_t::replace)});
+        auto created = client.call(
+            {"POST", "/v1/containers", create_body(file, remove).dump(-1, ' ', false, Json::error_handler_t::replace)});
         if (!created) {
             take_back(client, ids);
             return std::unexpected(std::move(created).error());
@@ -41,10 +42,12 @@ Result<std::vector<std::string>> create_all(Client& client, const std::vector<Sq
 int run_command(Words words) {
     StartOptions start;
     std::string file;
-    Options options("run [OPTIONS] FILE [-- ARGS…]", "Starts a container from the squishfile FILE and stays until it has ended.");
+    Options options("run [OPTIONS] FILE [-- ARGS…]",
+                    "Starts a container from the squishfile FILE and stays until it has ended.");
     start.declare(options);
-    options.positional("FILE", file).note("FILE may be a folder with a squishfile.toml. ARGS replace the squishfile's run.args.\n"
-                                          "The exit code is the payload's own.");
+    options.positional("FILE", file)
+        .note("FILE may be a folder with a squishfile.toml. ARGS replace the squishfile's run.args.\n"
+              "The exit code is the payload's own.");
     const auto split = split_words(words);
     if (const auto code = options.parse(split.ours))
         return *code;
@@ -76,10 +79,12 @@ int create_command(Words words) {
         return *code;
     take_payload_words(split, start);
     if (start.interactive || start.terminal)
-        return give_up(Error{ErrorKind::invalid, "create: a container in the background has neither our input nor a terminal",
+        return give_up(Error{ErrorKind::invalid,
+                             "create: a container in the background has neither our input nor a terminal",
                              "use 'squish run', or leave out -i and -t", 0});
     if (start.name && names.size() > 1)
-        return give_up(Error{ErrorKind::invalid, "create: one --name cannot name " + std::to_string(names.size()) + " containers", "", 0});
+        return give_up(Error{ErrorKind::invalid,
+                             "create: one --name cannot name " + std::to_string(names.size()) + " containers", "", 0});
     std::vector<Squishfile> files;
     for (const auto& name : names) { // all are checked before the first is started
         auto file = load(name, start);

@@ -14,7 +14,8 @@ Result<void> apply_env(const std::string& given, Squishfile& file, Environment e
     const auto equals = given.find('=');
     const auto name = given.substr(0, equals);
     if (!is_valid_env_name(name))
-        return fail(ErrorKind::invalid, "--env '" + printable(given) + "' names no variable", "--env NAME=VALUE, or NAME to pass ours on");
+        return fail(ErrorKind::invalid, "--env '" + printable(given) + "' names no variable",
+                    "--env NAME=VALUE, or NAME to pass ours on");
     std::string value;
     if (equals != std::string::npos) {
         value = given.substr(equals + 1);
@@ -70,7 +71,8 @@ Result<void> apply(const StartOptions& options, Squishfile& file, Environment en
     }
     if (options.has_args) {
         if (!file.run)
-            return fail(ErrorKind::invalid, "arguments after '--' need a command, and the squishfile has no [run] table",
+            return fail(ErrorKind::invalid,
+                        "arguments after '--' need a command, and the squishfile has no [run] table",
                         "name it: [run] command = …");
         file.run->args = options.args;
     }

@@ -30,7 +30,8 @@ Result<void> check(const std::string& file) {
 
 int validate_command(Words words) {
     std::vector<std::string> files;
-    Options options("validate [OPTIONS] FILE…", "Checks squishfiles: prints 'ok', or every error as FILE:LINE:COLUMN: message.");
+    Options options("validate [OPTIONS] FILE…",
+                    "Checks squishfiles: prints 'ok', or every error as FILE:LINE:COLUMN: message.");
     options.positionals("FILE", files);
     if (const auto code = options.parse(words))
         return *code;

@@ -44,7 +44,7 @@ Result<AttachedIo> read_io(const Json& body, RequestFds fds) {
     io.out = std::move(fds.out);
     io.err = std::move(fds.err);
     io.console = std::move(fds.console);
-    struct stat info {};
+    struct stat info{};
     if (io.console && (::fstat(io.console.get(), &info) < 0 || !S_ISSOCK(info.st_mode)))
         return bad("the descriptor 'console' is no socket");
     const auto terminal = body.find("terminal");
@@ -53,7 +53,8 @@ Result<AttachedIo> read_io(const Json& body, RequestFds fds) {
     if (!terminal->is_object())
         return bad("'terminal' must be an object with 'rows' and 'columns'");
     if (!io.console)
-        return bad("'terminal' needs the descriptor 'console'", "send a unix socket and name it in the header Squish-Fds");
+        return bad("'terminal' needs the descriptor 'console'",
+                   "send a unix socket and name it in the header Squish-Fds");
     io.rows = TRY(read_size(*terminal, "rows", io.rows));
     io.columns = TRY(read_size(*terminal, "columns", io.columns));
     return io;
@@ -118,7 +119,8 @@ Result<Squishfile> read_squishfile(std::string_view json) {
     const std::string remedy = "send absolute paths; only the command line knows the folder they are relative to";
     for (const auto& layer : parsed->layers)
         if (layer.source == LayerSpec::Source::path && is_relative(layer.path))
-            return bad("layer '" + printable(layer.name) + "' has the relative path '" + printable(layer.path) + "'", remedy);
+            return bad("layer '" + printable(layer.name) + "' has the relative path '" + printable(layer.path) + "'",
+                       remedy);
     const auto& seccomp = parsed->security.seccomp;
     if (seccomp != "default" && seccomp != "unconfined" && is_relative(seccomp))
         return bad("'security.seccomp' is the relative path '" + printable(seccomp) + "'", remedy);
@@ -168,7 +170,8 @@ Result<int> read_signal(const Query& query) {
         return SIGKILL;
     const auto number = signal_number(*given);
     if (!number)
-        return bad("'" + printable(given->substr(0, 32)) + "' is no signal", "a name such as TERM or SIGTERM, or a number from 1 to 64");
+        return bad("'" + printable(given->substr(0, 32)) + "' is no signal",
+                   "a name such as TERM or SIGTERM, or a number from 1 to 64");
     return *number;
 }
 

@@ -169,8 +169,10 @@ asio::awaitable<bool> Connection::read_request(bool first) {
         input_.erase(0, used);
         if (error == http::error::need_more)
             error = {};
-        if (error == http::error::header_limit || (!error && !parser.is_header_done() && input_.size() > limits_.header_bytes))
-            co_return broken(431, "the request's header is longer than " + std::to_string(limits_.header_bytes) + " bytes");
+        if (error == http::error::header_limit ||
+            (!error && !parser.is_header_done() && input_.size() > limits_.header_bytes))
+            co_return broken(431,
+                             "the request's header is longer than " + std::to_string(limits_.header_bytes) + " bytes");
         if (error == http::error::body_limit)
             co_return broken(413, "the request's body is longer than " + std::to_string(limits_.body_bytes) + " bytes");
         if (error)
@@ -234,8 +236,8 @@ asio::awaitable<void> Connection::run(Dispatch dispatch) {
 asio::awaitable<void> Connection::refuse() {
     const auto self = shared_from_this();
     keep_alive_ = false;
-    const auto body = error_body(Error{ErrorKind::unavailable, "squishd serves as many connections as it may",
-                                       "try again in a moment", 0});
+    const auto body = error_body(
+        Error{ErrorKind::unavailable, "squishd serves as many connections as it may", "try again in a moment", 0});
     co_await answer(503, kJsonType, dump(body) + "\n", {});
 }
 

@@ -19,8 +19,8 @@
 namespace squish::daemon {
 
 struct Limits {
-    std::size_t busy = 64;      // connections that are read from or worked for; one more is told 503
-    std::size_t total = 1024;   // with those that wait for a container to end
+    std::size_t busy = 64;    // connections that are read from or worked for; one more is told 503
+    std::size_t total = 1024; // with those that wait for a container to end
     std::size_t header_bytes = 16 << 10;
     std::size_t body_bytes = 2 << 20;
     std::chrono::milliseconds read{10'000};  // for the header, and again for the body
@@ -53,7 +53,8 @@ public:
     bool answered() const override { return answered_; }
     boost::asio::awaitable<bool> answer(unsigned status, std::string_view content_type, std::string body,
                                         std::string_view extra_headers) override;
-    boost::asio::awaitable<bool> begin_stream(unsigned status, std::string_view content_type, std::string first) override;
+    boost::asio::awaitable<bool> begin_stream(unsigned status, std::string_view content_type,
+                                              std::string first) override;
     boost::asio::awaitable<bool> chunk(std::string bytes) override;
     boost::asio::awaitable<bool> end_stream() override;
     void watch(std::function<void()> when_gone) override;

@@ -39,8 +39,9 @@ void raise_fd_limit() {
 Result<std::unique_ptr<Containers>> open_on(asio::io_context& loop, const OpenContainers& open) {
     std::optional<Result<std::unique_ptr<Containers>>> opened;
     asio::co_spawn(loop, open(loop), [&](std::exception_ptr broken, Result<std::unique_ptr<Containers>> result) {
-        opened = broken ? Result<std::unique_ptr<Containers>>(fail(ErrorKind::system, "opening the engine was broken off"))
-                        : std::move(result);
+        opened = broken
+                     ? Result<std::unique_ptr<Containers>>(fail(ErrorKind::system, "opening the engine was broken off"))
+                     : std::move(result);
         loop.stop();
     });
     loop.run();
@@ -75,14 +76,17 @@ Result<void> serve(const Paths& paths, OpenContainers open, ReadyPipe& ready) {
         instance->remove_socket(paths);
         return std::unexpected(std::move(containers).error());
     }
-    Service service{**containers, [&loop] { loop.stop(); }, now_in_microseconds()};
+    Service service{**containers, {}, [&loop] { loop.stop(); }, now_in_microseconds()};
     Server server(loop, std::move(listener), service);
+    service.stop_accepting = [&] {
+        instance->remove_socket(paths);
+        server.stop();
+    };
     server.serve();
     log_info("squishd " SQUISH_VERSION " serves '" + paths.socket + "', pid " + std::to_string(::getpid()));
     ready.ready();
     loop.run();
-    server.stop();
-    instance->remove_socket(paths);
+    service.stop_accepting();
     log_info("squishd has ended");
     log_flush();
     return {};

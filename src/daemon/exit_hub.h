@@ -22,7 +22,8 @@ public:
     boost::asio::awaitable<std::optional<Result<ExitInfo>>> wait(Exchange& exchange, std::string id, Question question);
     // Calls `when_ended` when `id` has ended; for those that wait for something else besides. Destroy the handle to
     // take that back.
-    [[nodiscard]] std::shared_ptr<void> listen(const boost::asio::any_io_executor& loop, std::string id, Question question,
+    [[nodiscard]] std::shared_ptr<void> listen(const boost::asio::any_io_executor& loop, std::string id,
+                                               Question question,
                                                std::function<void(const Result<ExitInfo>&)> when_ended);
 
 private:

@@ -81,7 +81,8 @@ Result<bool> Query::flag(std::string_view name) const {
         return false;
     if (value->empty() || *value == "true" || *value == "1")
         return true;
-    return fail(ErrorKind::invalid, "query parameter '" + std::string(name) + "' must be true or false, not " + quoted(*value));
+    return fail(ErrorKind::invalid,
+                "query parameter '" + std::string(name) + "' must be true or false, not " + quoted(*value));
 }
 
 Result<std::optional<std::uint64_t>> Query::number(std::string_view name, std::uint64_t most) const {
@@ -111,7 +112,8 @@ Result<RequestFds> name_fds(std::optional<std::string_view> header, std::vector<
         while (slot < slots.size() && slots[slot].name != name)
             ++slot;
         if (slot == slots.size())
-            return fail(ErrorKind::invalid, "header Squish-Fds: " + quoted(name) + " is unknown, repeated or out of order",
+            return fail(ErrorKind::invalid,
+                        "header Squish-Fds: " + quoted(name) + " is unknown, repeated or out of order",
                         "it is a subset of stdin,stdout,stderr,console in this order");
         if (used < fds.size())
             *slots[slot].fd = std::move(fds[used]);
@@ -120,7 +122,8 @@ Result<RequestFds> name_fds(std::optional<std::string_view> header, std::vector<
     }
     if (used != fds.size() || too_many)
         return fail(ErrorKind::invalid, "header Squish-Fds names " + std::to_string(used) + " descriptors, but " +
-                                            (too_many ? "more than 8" : std::to_string(fds.size())) + " came with the request");
+                                            (too_many ? "more than 8" : std::to_string(fds.size())) +
+                                            " came with the request");
     return named;
 }
 

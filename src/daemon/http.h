@@ -51,7 +51,8 @@ public:
     virtual boost::asio::awaitable<bool> answer(unsigned status, std::string_view content_type, std::string body,
                                                 std::string_view extra_headers = {}) = 0;
     // A chunked answer. Head and first chunk leave in one write.
-    virtual boost::asio::awaitable<bool> begin_stream(unsigned status, std::string_view content_type, std::string first) = 0;
+    virtual boost::asio::awaitable<bool> begin_stream(unsigned status, std::string_view content_type,
+                                                      std::string first) = 0;
     virtual boost::asio::awaitable<bool> chunk(std::string bytes) = 0;
     virtual boost::asio::awaitable<bool> end_stream() = 0;
 
@@ -77,7 +78,8 @@ struct Target {
 
 // Puts the descriptors where the header ("stdin,stdout,stderr,console", any subset in this order) says.
 // Without a header they are closed. Errors: `invalid` where names and number differ.
-[[nodiscard]] Result<RequestFds> name_fds(std::optional<std::string_view> header, std::vector<UniqueFd> fds, bool too_many);
+[[nodiscard]] Result<RequestFds> name_fds(std::optional<std::string_view> header, std::vector<UniqueFd> fds,
+                                          bool too_many);
 
 [[nodiscard]] unsigned status_of(ErrorKind kind);
 // {"error": {"kind": …, "message": …, "remedy": …}}

@@ -45,7 +45,8 @@ Result<std::optional<Instance>> Instance::claim(const Paths& paths) {
         if (os::connect_unix(paths.socket, SOCK_STREAM))
             return std::optional<Instance>();
         if (std::chrono::steady_clock::now() > deadline)
-            return fail(ErrorKind::conflict, "another squishd holds '" + printable(paths.state) + "/squishd.lock' but serves no socket",
+            return fail(ErrorKind::conflict,
+                        "another squishd holds '" + printable(paths.state) + "/squishd.lock' but serves no socket",
                         "end it, then try again");
         wait_for_holder(lock.get());
     }

@@ -6,8 +6,8 @@
 #include "daemon/daemon.h"
 #include "daemon/engine_containers.h"
 #include "daemon/log.h"
-#include "start/start.h"
 #include "os/file.h"
+#include "start/start.h"
 #include "version.h"
 
 #include <fcntl.h>
@@ -48,7 +48,8 @@ Result<Arguments> read_arguments(std::span<char*> words) {
             arguments.version = true;
         } else if (word == "--ready-fd") {
             const auto number = i + 1 < words.size() ? parse_number(words[++i]) : std::nullopt;
-            if (!number || *number < 3 || *number > 65535 || ::fcntl(static_cast<int>(*number), F_SETFD, FD_CLOEXEC) < 0)
+            if (!number || *number < 3 || *number > 65535 ||
+                ::fcntl(static_cast<int>(*number), F_SETFD, FD_CLOEXEC) < 0)
                 return fail(ErrorKind::invalid, "--ready-fd needs the number of an open descriptor");
             arguments.ready_fd = static_cast<int>(*number);
         } else {

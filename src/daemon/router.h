@@ -14,8 +14,9 @@ namespace squish::daemon {
 // What the handlers work with. One per daemon; outlives every exchange.
 struct Service {
     Containers& containers;
-    std::function<void()> stop_daemon; // orderly, once the present answer is out
-    std::int64_t started_at = 0;       // microseconds since the epoch
+    std::function<void()> stop_accepting; // whoever comes from now on starts another daemon, which waits for our end
+    std::function<void()> stop_daemon;    // orderly, once the present answer is out
+    std::int64_t started_at = 0;          // microseconds since the epoch
     ExitHub exits{};
 };
 

@@ -32,7 +32,9 @@ Result<LogRequest> read_request(const ContainerInfo& info, const Query& query) {
     if (stream != "stdout" && stream != "stderr")
         return fail(ErrorKind::invalid, "query parameter 'stream' must be 'stdout' or 'stderr'");
     if (info.attached)
-        return fail(ErrorKind::not_found, "container '" + info.name + "' has no logs: its output went to the terminal or pipes of 'squish run'",
+        return fail(ErrorKind::not_found,
+                    "container '" + info.name +
+                        "' has no logs: its output went to the terminal or pipes of 'squish run'",
                     "start it with 'squish create' to have logs");
     request.path = stream == "stdout" ? info.stdout_log : info.stderr_log;
     const auto tail = TRY(query.number("tail", 1'000'000'000));

@@ -17,7 +17,8 @@ std::string line(const Json& event) {
 }
 
 // The events of ?wait=exit. `started` goes out at once.
-asio::awaitable<void> stream_events(Service& service, Exchange& exchange, Json started, std::string id, ExitHub::Question question) {
+asio::awaitable<void> stream_events(Service& service, Exchange& exchange, Json started, std::string id,
+                                    ExitHub::Question question) {
     Json first{{"event", "started"}};
     first.update(started);
     const bool told = co_await exchange.begin_stream(201, kNdjson, line(first));

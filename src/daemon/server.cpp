@@ -37,7 +37,8 @@ void log_broken(std::exception_ptr broken) {
 } // namespace
 
 Server::Server(asio::io_context& loop, UniqueFd listener, Service& service, Limits limits)
-    : loop_(loop), acceptor_(loop, asio::local::stream_protocol(), listener.release()), service_(service), limits_(limits) {}
+    : loop_(loop), acceptor_(loop, asio::local::stream_protocol(), listener.release()), service_(service),
+      limits_(limits) {}
 
 void Server::serve() {
     asio::co_spawn(loop_, accept(), asio::detached);
@@ -70,7 +71,9 @@ asio::awaitable<void> Server::accept() {
             asio::co_spawn(loop_, connection->refuse(), log_broken);
             continue;
         }
-        Connection::Dispatch serve_one = [&service = service_](Exchange& exchange) { return dispatch(service, exchange); };
+        Connection::Dispatch serve_one = [&service = service_](Exchange& exchange) {
+            return dispatch(service, exchange);
+        };
         asio::co_spawn(loop_, connection->run(std::move(serve_one)), log_broken);
     }
 }

@@ -17,12 +17,13 @@ std::optional<int> signal_number(std::string_view text) {
     if (name.starts_with("SIG"))
         name.erase(0, 3);
     if (name.starts_with("RTMIN")) {
-        const auto offset = name == "RTMIN"           ? std::optional<std::uint64_t>(0)
+        const auto offset = name == "RTMIN"              ? std::optional<std::uint64_t>(0)
                             : name.starts_with("RTMIN+") ? parse_number(std::string_view(name).substr(6))
                                                          : std::nullopt;
         const int first = SIGRTMIN;
-        return offset && *offset <= static_cast<std::uint64_t>(SIGRTMAX - first) ? std::optional(first + static_cast<int>(*offset))
-                                                                                 : std::nullopt;
+        return offset && *offset <= static_cast<std::uint64_t>(SIGRTMAX - first)
+                   ? std::optional(first + static_cast<int>(*offset))
+                   : std::nullopt;
     }
     for (int number = 1; number < NSIG; ++number)
         if (const char* known = ::sigabbrev_np(number); known && name == known)

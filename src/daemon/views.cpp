@@ -63,8 +63,10 @@ Json inspect_view(const ContainerInfo& container) {
     body["address"] = container.address;
     Json mounts = Json::array();
     for (const auto& mount : container.mounts)
-        mounts.push_back(
-            {{"source", mount.source}, {"target", mount.target}, {"layer", mount.layer}, {"read_only", mount.read_only}});
+        mounts.push_back({{"source", mount.source},
+                          {"target", mount.target},
+                          {"layer", mount.layer},
+                          {"read_only", mount.read_only}});
     body["mounts"] = std::move(mounts);
     body["attached"] = container.attached;
     body["terminal"] = container.terminal;

@@ -18,10 +18,11 @@ constexpr std::uint64_t kWanted = 65536; // what a container's own users need
 
 // Whether the program may map ids: setuid root, or file capabilities (Fedora's way).
 bool may_map(const std::string& path) {
-    struct stat info {};
+    struct stat info{};
     if (::stat(path.c_str(), &info) < 0)
         return false;
-    return (info.st_uid == 0 && (info.st_mode & S_ISUID)) || ::getxattr(path.c_str(), "security.capability", nullptr, 0) > 0;
+    return (info.st_uid == 0 && (info.st_mode & S_ISUID)) ||
+           ::getxattr(path.c_str(), "security.capability", nullptr, 0) > 0;
 }
 
 std::string find_helper(const char* name) {
@@ -48,7 +49,8 @@ std::uint64_t count_ids(std::string_view text, std::string_view user, std::uint6
 }
 
 Check check_id_ranges() {
-    constexpr auto kLoss = "containers have one user only: files of other owners and programs that change users will not work";
+    constexpr auto kLoss =
+        "containers have one user only: files of other owners and programs that change users will not work";
     Check check{"subordinate ids", State::ok, "", ""};
     const auto account = account::current();
     const auto name = account ? account->name : std::string();
@@ -60,13 +62,15 @@ Check check_id_ranges() {
     if (std::min(uids, gids) == 0) {
         const auto who = name.empty() ? "uid " + std::to_string(::getuid()) : "'" + printable(name) + "'";
         return {check.name, State::warn, who + " has none in /etc/subuid and /etc/subgid: " + kLoss,
-                name.empty() ? "give this uid an account (useradd), which gets a range"
-                             : "as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 " + printable(name)};
+                name.empty()
+                    ? "give this uid an account (useradd), which gets a range"
+                    : "as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 " + printable(name)};
     }
     for (const char* program : {"newuidmap", "newgidmap"}) {
         const auto path = find_helper(program);
         if (path.empty())
-            return {check.name, State::warn, std::string(program) + " is not installed: " + kLoss, "install it: apt-get install uidmap"};
+            return {check.name, State::warn, std::string(program) + " is not installed: " + kLoss,
+                    "install it: apt-get install uidmap"};
         if (!may_map(path))
             return {check.name, State::warn, "'" + path + "' is neither setuid root nor has capabilities: " + kLoss,
                     "as root: chmod u+s " + path};

@@ -17,7 +17,7 @@ namespace squish::doctor {
 namespace {
 
 std::string mode_of(const std::string& path) {
-    struct stat info {};
+    struct stat info{};
     if (::stat(path.c_str(), &info) < 0)
         return "";
     char text[16];
@@ -33,7 +33,8 @@ std::string device_remedy(const std::string& path, const char* module, int error
            "\", MODE=\"0666\"' > /etc/udev/rules.d/60-squish-" + name + ".rules";
 }
 
-Check check_device(const char* name, const std::string& path, const char* module, State otherwise, const char* without) {
+Check check_device(const char* name, const std::string& path, const char* module, State otherwise,
+                   const char* without) {
     const auto opened = os::open_file(path, O_RDWR);
     if (opened)
         return {name, State::ok, "'" + path + "' can be opened", ""};
@@ -58,7 +59,8 @@ std::string version_of(const std::string& program) {
         return "";
     const UniqueFd reader(ends[0]);
     UniqueFd writer(ends[1]);
-    os::Spawn spawn{.program = program, .args = {program, "--version"}, .environment = {}, .keep = {}, .stdout_fd = writer.get()};
+    os::Spawn spawn{
+        .program = program, .args = {program, "--version"}, .environment = {}, .keep = {}, .stdout_fd = writer.get()};
     const auto child = os::spawn_child(spawn);
     writer.reset();
     if (!child)
@@ -76,16 +78,19 @@ Check check_tun() {
 }
 
 Check check_fuse() {
-    return check_device("/dev/fuse", "/dev/fuse", "fuse", State::warn, ": containers will see the machine's memory and processors");
+    return check_device("/dev/fuse", "/dev/fuse", "fuse", State::warn,
+                        ": containers will see the machine's memory and processors");
 }
 
 Check check_slirp4netns() {
     const auto program = find_in_path("slirp4netns");
     if (program.empty())
-        return {"slirp4netns", State::fail, "is not installed: containers have no network", "install it: apt-get install slirp4netns"};
+        return {"slirp4netns", State::fail, "is not installed: containers have no network",
+                "install it: apt-get install slirp4netns"};
     const auto version = version_of(program);
     if (version.empty())
-        return {"slirp4netns", State::fail, "'" + program + "' does not run", "install it again: apt-get install --reinstall slirp4netns"};
+        return {"slirp4netns", State::fail, "'" + program + "' does not run",
+                "install it again: apt-get install --reinstall slirp4netns"};
     return {"slirp4netns", State::ok, version, ""};
 }
 

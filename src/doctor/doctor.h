@@ -15,7 +15,7 @@ namespace squish::doctor {
 enum class State { ok, warn, fail }; // warn: squish works, but not all of it
 
 struct Check {
-    std::string name;   // "user namespaces"
+    std::string name; // "user namespaces"
     State state = State::ok;
     std::string found;  // "can be made", "open '/dev/net/tun': Permission denied"
     std::string remedy; // what to do; empty where all is well

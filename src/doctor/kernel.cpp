@@ -81,7 +81,8 @@ std::string userns_remedy() {
                "kernel.apparmor_restrict_unprivileged_userns=0";
     if (::access("/proc/self/ns/user", F_OK) < 0)
         return "use a kernel with CONFIG_USER_NS";
-    return "the sandbox that squish runs in forbids them (a container without nesting, a seccomp filter): allow them there";
+    return "the sandbox that squish runs in forbids them (a container without nesting, a seccomp filter): allow them "
+           "there";
 }
 
 } // namespace
@@ -93,7 +94,8 @@ Check check_kernel() {
     check.found = std::string("Linux ") + printable(name.release);
     const auto parts = split(name.release, '.');
     const auto major = parse_number(parts[0]).value_or(0);
-    const auto minor = parts.size() > 1 ? parse_number(parts[1].substr(0, parts[1].find_first_not_of("0123456789"))).value_or(0) : 0;
+    const auto minor =
+        parts.size() > 1 ? parse_number(parts[1].substr(0, parts[1].find_first_not_of("0123456789"))).value_or(0) : 0;
     if (major < kLeastMajor || (major == kLeastMajor && minor < kLeastMinor)) {
         check.state = State::fail;
         check.remedy = "squish needs Linux 5.15 or newer";
@@ -112,7 +114,8 @@ Check check_user_namespaces() {
 Check check_namespaces() {
     Check check{"other namespaces", State::ok, "mount, pid, network, uts, ipc, cgroup and time", ""};
     if (const auto tried = try_in_child(try_namespaces); !tried)
-        return {check.name, State::fail, tried.error().message, "allow it: see the limits in /proc/sys/user, and the sandbox around squish"};
+        return {check.name, State::fail, tried.error().message,
+                "allow it: see the limits in /proc/sys/user, and the sandbox around squish"};
     if (const auto tried = try_in_child(try_time); !tried)
         return {check.name, State::warn, tried.error().message + ": containers show the machine's uptime",
                 "use a kernel with CONFIG_TIME_NS"};
@@ -122,16 +125,18 @@ Check check_namespaces() {
 Check check_proc_mount() {
     Check check{"fresh /proc", State::ok, "can be mounted", ""};
     if (const auto tried = try_in_child(try_proc); !tried)
-        check = {check.name, State::fail, tried.error().message,
-                 "something is mounted over parts of /proc, as inside a container: start that one with an unmasked /proc "
-                 "(podman: --security-opt unmask=ALL, docker: --security-opt systempaths=unconfined)"};
+        check = {
+            check.name, State::fail, tried.error().message,
+            "something is mounted over parts of /proc, as inside a container: start that one with an unmasked /proc "
+            "(podman: --security-opt unmask=ALL, docker: --security-opt systempaths=unconfined)"};
     return check;
 }
 
 Check check_overlay() {
     Check check{"overlayfs", State::ok, "can be mounted in a user namespace", ""};
     if (const auto tried = try_in_child(try_overlay); !tried)
-        check = {check.name, State::fail, tried.error().message, "load it: modprobe overlay; squish needs Linux 5.11 or newer for it"};
+        check = {check.name, State::fail, tried.error().message,
+                 "load it: modprobe overlay; squish needs Linux 5.11 or newer for it"};
     return check;
 }
 
@@ -139,7 +144,8 @@ Check check_seccomp() {
     Check check{"seccomp", State::ok, "", ""};
     const auto actions = first_line("/proc/sys/kernel/seccomp/actions_avail");
     if (actions.empty() && ::prctl(PR_GET_SECCOMP) < 0)
-        return {check.name, State::fail, "the kernel has no seccomp filters", "use a kernel with CONFIG_SECCOMP_FILTER"};
+        return {check.name, State::fail, "the kernel has no seccomp filters",
+                "use a kernel with CONFIG_SECCOMP_FILTER"};
     check.found = actions.contains("user_notif") ? "filters and user notification" : "filters";
     return check;
 }

@@ -13,7 +13,7 @@ using Attempt = Result<void> (*)();
 [[nodiscard]] Result<void> try_in_child(Attempt attempt);
 
 // For use within an attempt.
-[[nodiscard]] Result<void> enter_user_namespace();    // with our own id as its root
+[[nodiscard]] Result<void> enter_user_namespace(); // with our own id as its root
 [[nodiscard]] Result<void> unshare(int flags, const char* what);
 
 // The first line of a file, without blanks around it; empty where it cannot be read.

@@ -50,7 +50,8 @@ Result<void> await_report(int pipe, const Paths& paths) {
     const auto deadline = std::chrono::steady_clock::now() + kDeadline;
     std::string report;
     for (;;) {
-        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+        const auto left =
+            std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
         pollfd waiting{pipe, POLLIN, 0};
         const int got = left.count() > 0 ? ::poll(&waiting, 1, static_cast<int>(left.count())) : 0;
         if (got < 0 && errno == EINTR)

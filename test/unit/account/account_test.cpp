@@ -31,8 +31,10 @@ TEST(Accounts, ThatAreMalformedAreNone) {
 
 TEST(Accounts, KeepTheirGroupsButNeverRoots) {
     const Account account{"squish", 998, 997, "/"};
-    EXPECT_EQ(groups_of("root:x:0:squish\nkvm:x:104:a,squish,b\nsquish:x:997:squish\nsquishy:x:5:squishy\nbad:x:x:squish\n", account),
-              (std::vector<gid_t>{997, 104}));
+    EXPECT_EQ(
+        groups_of("root:x:0:squish\nkvm:x:104:a,squish,b\nsquish:x:997:squish\nsquishy:x:5:squishy\nbad:x:x:squish\n",
+                  account),
+        (std::vector<gid_t>{997, 104}));
     EXPECT_EQ(groups_of("", account), (std::vector<gid_t>{997}));
 }
 

@@ -43,7 +43,8 @@ Parsed parse_start(const Line& line) {
 }
 
 TEST(StartOptionsOf, RunAreRead) {
-    const auto parsed = parse_start({"--rm", "-it", "-e", "A=1", "--env", "B", "--env=C=x=y", "-p", "8080:80", "--name", "web", "file.toml"});
+    const auto parsed = parse_start(
+        {"--rm", "-it", "-e", "A=1", "--env", "B", "--env=C=x=y", "-p", "8080:80", "--name", "web", "file.toml"});
     EXPECT_EQ(parsed.code, std::nullopt);
     EXPECT_TRUE(parsed.start.remove && parsed.start.interactive && parsed.start.terminal);
     EXPECT_THAT(parsed.start.env, ElementsAre("A=1", "B", "C=x=y"));
@@ -134,7 +135,8 @@ TEST(Applying, SetsVariablesPortsNameAndArguments) {
     start.args = {"one"};
     start.has_args = true;
     ASSERT_TRUE(apply(start, file, environment));
-    EXPECT_EQ(file.env, (std::vector<std::pair<std::string, std::string>>{{"A", "new"}, {"B", "kept"}, {"C", "x=y"}, {"OURS", "mine"}, {"EMPTY", ""}}));
+    EXPECT_EQ(file.env, (std::vector<std::pair<std::string, std::string>>{
+                            {"A", "new"}, {"B", "kept"}, {"C", "x=y"}, {"OURS", "mine"}, {"EMPTY", ""}}));
     ASSERT_EQ(file.ports.size(), 2U);
     EXPECT_EQ(to_string(file.ports[1]), "0.0.0.0:53:53/udp");
     EXPECT_EQ(file.name, "web");
@@ -162,7 +164,8 @@ TEST(ExitCodes, AreTheContracts) {
     EXPECT_EQ(exit_code(ErrorKind::no_command), 127);
     EXPECT_EQ(exit_code(ErrorKind::start_failed), 125);
     EXPECT_EQ(exit_code(ErrorKind::unsupported), 125);
-    for (const auto kind : {ErrorKind::not_found, ErrorKind::conflict, ErrorKind::denied, ErrorKind::unavailable, ErrorKind::system}) {
+    for (const auto kind :
+         {ErrorKind::not_found, ErrorKind::conflict, ErrorKind::denied, ErrorKind::unavailable, ErrorKind::system}) {
         EXPECT_EQ(exit_code(kind), 1);
         EXPECT_EQ(exit_code(kind, Doing::starting), 125);
     }

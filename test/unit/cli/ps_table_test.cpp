@@ -17,10 +17,13 @@ TEST(PsTable, ShowsOneContainerPerLineIdFirst) {
                    {"address": "::", "host": 53, "container": 53, "protocol": "udp"}], "command": "/app/web 80"},
         {"id": "fedcba9876543210", "name": "x", "pid": 0, "state": "exited", "created_at": null,
          "exit": {"code": 137, "signal": 9, "reason": "killed"}, "ports": [], "command": "/bin/\u001b[31mred"}])");
-    EXPECT_EQ(ps_table(containers, 1'700'000'007),
-              "ID                NAME  PID  STATE                 CREATED  PORTS                                   COMMAND\n"
-              "0123456789abcdef  web   42   running               7s ago   127.0.0.1:8080->80/tcp,[::]:53->53/udp  /app/web 80\n"
-              "fedcba9876543210  x     -    exited (137, killed)  -        -                                       /bin/\\x1b[31mred\n");
+    EXPECT_EQ(
+        ps_table(containers, 1'700'000'007),
+        "ID                NAME  PID  STATE                 CREATED  PORTS                                   COMMAND\n"
+        "0123456789abcdef  web   42   running               7s ago   127.0.0.1:8080->80/tcp,[::]:53->53/udp  /app/web "
+        "80\n"
+        "fedcba9876543210  x     -    exited (137, killed)  -        -                                       "
+        "/bin/\\x1b[31mred\n");
 }
 
 TEST(PsTable, ShortensALongCommandByCharacters) {

@@ -8,7 +8,8 @@ namespace squish::cli {
 
 namespace {
 
-constexpr std::string_view kChunked = "HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"a\"}\r\n1\r\n\n\r\n0\r\n\r\n";
+constexpr std::string_view kChunked =
+    "HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"a\"}\r\n1\r\n\n\r\n0\r\n\r\n";
 
 TEST(Responses, AreReadInOnePiece) {
     Response response;
@@ -45,8 +46,9 @@ TEST(Responses, PassOverAnInvitation) {
 }
 
 TEST(Responses, ThatAreNoHttpAreErrors) {
-    for (const std::string_view bytes : {"SSH-2.0-OpenSSH\r\n\r\n", "HTTP/1.1 2x0 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
-                                         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"}) {
+    for (const std::string_view bytes :
+         {"SSH-2.0-OpenSSH\r\n\r\n", "HTTP/1.1 2x0 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+          "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"}) {
         Response response;
         EXPECT_FALSE(response.feed(bytes)) << bytes;
     }

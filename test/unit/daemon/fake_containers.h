@@ -70,8 +70,8 @@ public:
         auto& fake = all.at(id);
         ++fake.questions;
         if (!fake.info.exit) {
-            const auto timer = std::make_shared<boost::asio::steady_timer>(co_await boost::asio::this_coro::executor,
-                                                                           std::chrono::steady_clock::time_point::max());
+            const auto timer = std::make_shared<boost::asio::steady_timer>(
+                co_await boost::asio::this_coro::executor, std::chrono::steady_clock::time_point::max());
             fake.waiting.push_back(timer);
             co_await timer->async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
         }

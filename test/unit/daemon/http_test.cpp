@@ -84,8 +84,8 @@ TEST(Config, NamesTheLineAndTheNearestKey) {
     EXPECT_EQ(unknown.error().kind, ErrorKind::invalid);
     EXPECT_THAT(unknown.error().message, HasSubstr("squishd.toml:2:1: "));
     EXPECT_THAT(unknown.error().message, HasSubstr("did you mean 'spare_cells'?"));
-    for (const auto* wrong : {"log_limit = \"1\"", "log_limit = true", "spare_cells = -1", "spare_cells = 65", "uplink = 1", "[uplink]\nmtu = 1",
-                              "log_limit = ", "log_limit = \"2T\""})
+    for (const auto* wrong : {"log_limit = \"1\"", "log_limit = true", "spare_cells = -1", "spare_cells = 65",
+                              "uplink = 1", "[uplink]\nmtu = 1", "log_limit = ", "log_limit = \"2T\""})
         EXPECT_FALSE(parse_config(wrong, "squishd.toml")) << wrong;
 }
 

@@ -43,7 +43,8 @@ TEST_F(Protocol, KeepsAConnectionForFurtherRequests) {
 
 TEST_F(Protocol, AnswersPipelinedRequestsInTurn) {
     auto client = connect();
-    client.send("GET /v1/version HTTP/1.1\r\n\r\nGET /nothing HTTP/1.1\r\n\r\nGET /v1/version HTTP/1.1\r\nConnection: close\r\n\r\n");
+    client.send("GET /v1/version HTTP/1.1\r\n\r\nGET /nothing HTTP/1.1\r\n\r\nGET /v1/version HTTP/1.1\r\nConnection: "
+                "close\r\n\r\n");
     const auto answers = client.read();
     EXPECT_THAT(answers, HasSubstr("HTTP/1.1 404"));
     EXPECT_LT(answers.find("404"), answers.rfind("200 OK"));
@@ -95,8 +96,8 @@ TEST_F(Protocol, RefusesABodyThatIsTooLong) {
 TEST_F(Protocol, RefusesWhatIsNoHttp) {
     for (const std::string_view bytes :
          {"nonsense\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
-          "GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", "GET / HTTP/1.1\r\n: x\r\n\r\n", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-          "GET * HTTP/1.1\r\n\r\n", "GET /%zz?%zz HTTP/1.1\r\n\r\n"}) {
+          "GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", "GET / HTTP/1.1\r\n: x\r\n\r\n",
+          "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "GET * HTTP/1.1\r\n\r\n", "GET /%zz?%zz HTTP/1.1\r\n\r\n"}) {
         auto client = connect();
         client.send(bytes);
         client.finish_sending();
@@ -179,8 +180,10 @@ TEST_F(Protocol, SurvivesRandomRequests) {
     on_loop([&] { fake_.add("a", "one"); });
     const std::array<std::string, 4> seeds{
         "GET /v1/containers/a?x=%41 HTTP/1.1\r\nHost: h\r\nSquish-Fds: stdin\r\n\r\n",
-        "POST /v1/containers HTTP/1.1\r\nContent-Length: 45\r\n\r\n{\"squishfile\":{\"layers\":{\"app\":\"/bin/true\"}}}",
-        "POST /v1/containers/a/exec HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n10\r\n{\"command\":[\"x\"]\r\n1\r\n}\r\n0\r\n\r\n",
+        "POST /v1/containers HTTP/1.1\r\nContent-Length: "
+        "45\r\n\r\n{\"squishfile\":{\"layers\":{\"app\":\"/bin/true\"}}}",
+        "POST /v1/containers/a/exec HTTP/1.1\r\nTransfer-Encoding: "
+        "chunked\r\n\r\n10\r\n{\"command\":[\"x\"]\r\n1\r\n}\r\n0\r\n\r\n",
         "POST /v1/containers/a/kill?signal=0x7f&signal=%zz HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"};
     std::mt19937 random(20'240'613);
     const auto below = [&](std::size_t n) { return std::uniform_int_distribution<std::size_t>(0, n - 1)(random); };

@@ -70,11 +70,13 @@ TEST_F(Routes, RefusesDescriptorsThatDoNotMatchTheirNames) {
     const std::array one{0};
     EXPECT_THAT(ask("POST", "/v1/containers", kFile, "Squish-Fds: stdin,stdout\r\n", one),
                 HasSubstr("names 2 descriptors, but 1 came"));
-    EXPECT_THAT(ask("POST", "/v1/containers", kFile, "Squish-Fds: stdout\r\n"), HasSubstr("names 1 descriptors, but 0 came"));
+    EXPECT_THAT(ask("POST", "/v1/containers", kFile, "Squish-Fds: stdout\r\n"),
+                HasSubstr("names 1 descriptors, but 0 came"));
     EXPECT_THAT(ask("POST", "/v1/containers", kFile, "Squish-Fds: stderr,stdout\r\n", std::array{0, 1}),
                 HasSubstr("unknown, repeated or out of order"));
     EXPECT_THAT(ask("POST", "/v1/containers", kFile, "Squish-Fds: socket\r\n", one), StartsWith("HTTP/1.1 400"));
-    EXPECT_THAT(ask("POST", "/v1/containers", kFile, "Squish-Fds: console\r\n", one), HasSubstr("'console' is no socket"));
+    EXPECT_THAT(ask("POST", "/v1/containers", kFile, "Squish-Fds: console\r\n", one),
+                HasSubstr("'console' is no socket"));
     EXPECT_EQ(on_loop([&] { return fake_.all.size(); }), 0U);
 }
 
@@ -95,9 +97,11 @@ TEST_F(Routes, ClosesDescriptorsThatNobodyAskedFor) {
 }
 
 TEST_F(Routes, RefusesRelativePathsAndUnknownKeys) {
-    EXPECT_THAT(ask("POST", "/v1/containers", R"({"squishfile": {"layers": {"app": "./x"}}})"), HasSubstr("send absolute paths"));
+    EXPECT_THAT(ask("POST", "/v1/containers", R"({"squishfile": {"layers": {"app": "./x"}}})"),
+                HasSubstr("send absolute paths"));
     EXPECT_THAT(ask("POST", "/v1/containers", R"({"squishfiel": {}})"), HasSubstr("did you mean 'squishfile'?"));
-    EXPECT_THAT(ask("POST", "/v1/containers", R"({"squishfile": {"layers": {"app": "/x"}}, "remove": 1})"), HasSubstr("'remove' must be"));
+    EXPECT_THAT(ask("POST", "/v1/containers", R"({"squishfile": {"layers": {"app": "/x"}}, "remove": 1})"),
+                HasSubstr("'remove' must be"));
     EXPECT_THAT(ask("POST", "/v1/containers", "[]"), HasSubstr("no JSON object"));
     EXPECT_THAT(ask("POST", "/v1/containers", ""), StartsWith("HTTP/1.1 400"));
     EXPECT_THAT(ask("POST", "/v1/containers", R"({"squishfile": {"layers": {"app": "/x"}}, "terminal": {"rows": 1}})"),
@@ -113,7 +117,8 @@ TEST_F(Routes, AnswersWithTheStatusOfTheErrorsKind) {
 
 TEST_F(Routes, StreamsTheEventsOfAContainer) {
     auto client = connect();
-    client.send("POST /v1/containers?wait=exit HTTP/1.1\r\nContent-Length: " + std::to_string(std::strlen(kFile)) + "\r\n\r\n" + kFile);
+    client.send("POST /v1/containers?wait=exit HTTP/1.1\r\nContent-Length: " + std::to_string(std::strlen(kFile)) +
+                "\r\n\r\n" + kFile);
     const auto first = client.read("}\n");
     EXPECT_THAT(first, HasSubstr("Transfer-Encoding: chunked"));
     EXPECT_THAT(first, HasSubstr(R"({"event":"started","id":"id0","name":"web","pid":4711)"));
@@ -150,15 +155,17 @@ TEST_F(Routes, StopsKillsAndRemoves) {
 
 TEST_F(Routes, ExecutesInAContainer) {
     on_loop([&] { fake_.add("a", "one"); });
-    const auto answer = ask("POST", "/v1/containers/a/exec?wait=exit", R"({"command": ["sh", "-c", "x"], "env": {"A": "b"}, "user": "5:6"})");
+    const auto answer = ask("POST", "/v1/containers/a/exec?wait=exit",
+                            R"({"command": ["sh", "-c", "x"], "env": {"A": "b"}, "user": "5:6"})");
     EXPECT_THAT(answer, HasSubstr(R"({"event":"started","id":"exec0","container":"a"})"));
     EXPECT_THAT(answer, HasSubstr(R"({"event":"exited","code":3)"));
     on_loop([&] {
         EXPECT_EQ(fake_.last_exec.command, (std::vector<std::string>{"sh", "-c", "x"}));
         EXPECT_EQ(fake_.last_exec.user, (UserSpec{5, 6}));
     });
-    for (const auto* body : {R"({"command": []})", R"({"command": [1]})", R"({"command": ["a\u0000b"]})", R"({"command": ["x"], "user": "root"})",
-                             R"({"command": ["x"], "env": {"A=B": "c"}})", R"({"command": ["x"], "workdir": "rel"})"})
+    for (const auto* body : {R"({"command": []})", R"({"command": [1]})", R"({"command": ["a\u0000b"]})",
+                             R"({"command": ["x"], "user": "root"})", R"({"command": ["x"], "env": {"A=B": "c"}})",
+                             R"({"command": ["x"], "workdir": "rel"})"})
         EXPECT_THAT(ask("POST", "/v1/containers/a/exec", body), StartsWith("HTTP/1.1 400")) << body;
 }
 
@@ -184,7 +191,8 @@ TEST_F(Routes, SaysWhyAnAttachedContainerHasNoLogs) {
 
 TEST_F(Routes, KeepsTheRoutesOfTheFirstSquish) {
     EXPECT_THAT(ask("GET", "/status"), StartsWith("HTTP/1.1 200"));
-    EXPECT_THAT(ask("POST", "/containers/create", R"({"layers": {"app": "/bin/true"}})"), HasSubstr("\r\n\r\n[\"id0\"]\n"));
+    EXPECT_THAT(ask("POST", "/containers/create", R"({"layers": {"app": "/bin/true"}})"),
+                HasSubstr("\r\n\r\n[\"id0\"]\n"));
     EXPECT_THAT(ask("GET", "/containers/list"), HasSubstr(R"([{"id":"id0","name":"fake","pid":4711}])"));
     EXPECT_THAT(ask("POST", "/containers/stop/id0"), HasSubstr("\r\n\r\n[\"id0\"]\n"));
 }

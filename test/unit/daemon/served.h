@@ -71,8 +71,7 @@ protected:
     std::string socket() const { return folder_ + "/s"; }
     Client connect() const { return Client(socket()); }
     // Runs `work` on the loop's thread, where the fake may be touched.
-    template <class Work>
-    auto on_loop(Work work) {
+    template <class Work> auto on_loop(Work work) {
         std::promise<decltype(work())> done;
         boost::asio::post(loop_, [&] {
             if constexpr (std::is_void_v<decltype(work())>) {
@@ -85,10 +84,11 @@ protected:
         return done.get_future().get();
     }
     // One request on a connection of its own; the answer whole.
-    std::string ask(std::string_view method, std::string_view target, std::string_view body = {}, std::string headers = {},
-                    std::span<const int> fds = {}) {
+    std::string ask(std::string_view method, std::string_view target, std::string_view body = {},
+                    std::string headers = {}, std::span<const int> fds = {}) {
         auto client = connect();
-        std::string request = std::string(method) + " " + std::string(target) + " HTTP/1.1\r\nConnection: close\r\n" + headers;
+        std::string request =
+            std::string(method) + " " + std::string(target) + " HTTP/1.1\r\nConnection: close\r\n" + headers;
         request += "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + std::string(body);
         client.send(request, fds);
         return client.read();
@@ -97,7 +97,7 @@ protected:
     std::string folder_;
     FakeContainers fake_;
     bool stopped_ = false;
-    Service service_{fake_, [this] { stopped_ = true; }};
+    Service service_{fake_, [this] { server_->stop(); }, [this] { stopped_ = true; }};
     boost::asio::io_context loop_{1};
     std::optional<Server> server_;
     std::thread thread_;

@@ -30,7 +30,10 @@ TEST(Probes, ReportWhatTheAttemptReported) {
 }
 
 TEST(Probes, SurviveAnAttemptThatDies) {
-    const auto died = try_in_child([]() -> Result<void> { ::raise(SIGKILL); return {}; });
+    const auto died = try_in_child([]() -> Result<void> {
+        ::raise(SIGKILL);
+        return {};
+    });
     ASSERT_FALSE(died);
     EXPECT_THAT(died.error().message, HasSubstr("signal 9"));
 }
