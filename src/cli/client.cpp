@@ -1,5 +1,7 @@
 #include "cli/client.h"
 
+#include "cli/console.h"
+
 #include "base/text.h"
 #include "os/socket.h"
 #include "start/start.h"
@@ -164,6 +166,15 @@ std::string text_of(const Json& object, const char* member) {
 std::int64_t number_of(const Json& object, const char* member) {
     const auto found = object.find(member);
     return found != object.end() && found->is_number() ? found->get<std::int64_t>() : 0;
+}
+
+void print_warnings(const Json& answer) {
+    const auto warnings = answer.find("warnings");
+    if (warnings == answer.end() || !warnings->is_array())
+        return;
+    for (const auto& warning : *warnings)
+        if (warning.is_string())
+            warn("warning: " + printable(warning.get<std::string>()));
 }
 
 } // namespace squish::cli

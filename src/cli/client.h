@@ -57,6 +57,9 @@ private:
     Response response_;
 };
 
+// Prints what an answer says under "warnings", one line each on stderr.
+void print_warnings(const Json& answer);
+
 // A daemon that ends resets the connections whose requests it has not read (unix(7)): such a request had no effect, and
 // may be made again of the next daemon.
 [[nodiscard]] bool was_not_served(const Error& error);

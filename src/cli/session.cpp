@@ -138,6 +138,7 @@ Result<void> Session::take_event(const Json& event) {
     const auto name = text_of(event, "event");
     if (name == "started") {
         id_ = text_of(event, "id");
+        print_warnings(event);
         for (const int number : std::exchange(early_, {}))
             forward(number);
     } else if (name == "exited") {

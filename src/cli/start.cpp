@@ -33,6 +33,7 @@ Result<std::vector<std::string>> create_all(Client& client, const std::vector<Sq
             return std::unexpected(std::move(created).error());
         }
         ids.push_back(text_of(*created, "id"));
+        print_warnings(*created);
     }
     return ids;
 }

@@ -58,6 +58,7 @@ Task<void> post_containers(Service& service, Exchange& exchange, Parameters) {
         answer["name"] = info->name;
         answer["pid"] = info->pid;
         answer["state"] = state_text(info->state);
+        answer["warnings"] = info->warnings;
     }
     if (!*waits) {
         co_await answer_json(exchange, 201, answer);

@@ -73,6 +73,7 @@ Json inspect_view(const ContainerInfo& container) {
     body["remove_on_exit"] = container.remove_on_exit;
     body["stdout_log"] = container.stdout_log;
     body["stderr_log"] = container.stderr_log;
+    body["warnings"] = container.warnings;
     body["timings"] = Json::object();
     for (const auto& [step, value] : container.timings)
         body["timings"][step] = value;

@@ -198,6 +198,10 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request) {
     if (mode == NetworkMode::bridge)
         CO_TRY(co_await ground_->need_network());
     machine_.single_id = ground_->facts().single_id;
+    if (machine_.single_id)
+        info.warnings.push_back(single_id_warning());
+    if (mode == NetworkMode::host)
+        info.warnings.emplace_back("[network] mode = \"host\": the container shares the host's network; it can reach everything on the host's loopback");
     machine_.resolv_conf = ground_->machine().resolv_conf;
     CO_TRY(plan::refuse_unsupported(request.file, machine_));
     CO_TRY_TO(const auto plan, plan::plan_container(request.file, info.id, info.name, machine_, record->folder));
@@ -288,8 +292,9 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request) {
         if (record->info.state == ContainerState::running)
             save_quietly(*record);
     });
+    // One that has ended already is told so after the answer to its start, which may want to look at it.
     if (const auto early = early_ends_.extract(info.id))
-        on_exited(info.id, early.mapped());
+        asio::post(executor_, [this, id = info.id, status = early.mapped()] { on_exited(id, status); });
     ground_->refill(kRefillPause);
     co_return Result<void>{};
 }

@@ -128,8 +128,7 @@ std::string Engine::Impl::describe() const {
                                 {"base_version", machine_.base_version},
                                 {"state", paths_.state},
                                 {"data", paths_.data},
-                                {"running", running_count()},
-                                {"warnings", ground_->warnings()}};
+                                {"running", running_count()}};
     return out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

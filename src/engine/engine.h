@@ -79,6 +79,7 @@ struct ContainerInfo {
     bool terminal = false;
     bool remove_on_exit = false;
     Squishfile file;
+    std::vector<std::string> warnings;    // what the user should know about this container
     std::vector<std::pair<std::string, std::string>> timings; // step → microseconds, of the start
 };
 

@@ -82,7 +82,7 @@ Task<void> Ground::need_keeper() {
             auto found = co_await find_keeper();
             if (found && *found)
                 co_return Result<void>{};
-            CO_TRY(start_keeper(paths_, warnings_));
+            CO_TRY(start_keeper(paths_));
             CO_TRY_TO(auto socket, os::connect_unix(paths_.keeper_socket(), SOCK_SEQPACKET));
             co_return co_await connect_keeper(std::move(socket));
         });

@@ -65,7 +65,6 @@ public:
     [[nodiscard]] HelperClient* forwarder() { return forwarder_.get(); }
     [[nodiscard]] const KeeperFacts& facts() const { return facts_; }
     [[nodiscard]] const plan::Machine& machine() const { return machine_; }
-    [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
     [[nodiscard]] pid_t uplink_pid() const { return uplink_pid_; }
     // Ends keeper, helpers and uplink.
     [[nodiscard]] Task<void> shut_down();
@@ -95,7 +94,6 @@ private:
     Events events_;
     KeeperFacts facts_;
     plan::Machine machine_;
-    std::vector<std::string> warnings_;
     std::unique_ptr<KeeperClient> keeper_;
     std::unique_ptr<HelperClient> stager_, forwarder_;
     Gate keeper_gate_, stager_gate_, network_gate_, forwarder_gate_;

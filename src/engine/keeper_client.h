@@ -81,6 +81,9 @@ private:
 
 // Starts the keeper process and waits until it is ready. Blocks for a few milliseconds (newuidmap).
 // ErrorKind::unsupported with a remedy where the machine forbids what it needs.
-[[nodiscard]] Result<void> start_keeper(const Paths& paths, std::vector<std::string>& warnings);
+[[nodiscard]] Result<void> start_keeper(const Paths& paths);
+
+// What a user without subordinate ids loses, and how to get them.
+[[nodiscard]] std::string single_id_warning();
 
 } // namespace squish

@@ -62,6 +62,8 @@ Result<RecordPtr> from_json(const asio::any_io_executor& executor, const std::st
                                    mount.at("layer").get<std::string>(), mount.at("read_only").get<bool>()});
         for (const auto& pair : json.at("environment"))
             record->environment.emplace_back(pair.at(0).get<std::string>(), pair.at(1).get<std::string>());
+        for (const auto& warning : json.at("warnings"))
+            info.warnings.push_back(warning.get<std::string>());
         for (const auto& pair : json.at("timings"))
             info.timings.emplace_back(pair.at(0).get<std::string>(), pair.at(1).get<std::string>());
         record->network.number = json.at("slot").get<std::uint32_t>();
@@ -121,6 +123,7 @@ Result<void> save(const Record& record) {
                  {"stderr_log", info.stderr_log},
                  {"mounts", mounts_to_json(info.mounts)},
                  {"environment", record.environment},
+                 {"warnings", info.warnings},
                  {"timings", info.timings}};
     if (info.exit)
         json["exit"] = {{"code", info.exit->code}, {"signal", info.exit->signal}, {"reason", info.exit->reason}};

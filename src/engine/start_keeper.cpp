@@ -46,15 +46,18 @@ Result<std::string> read_word(int fd) {
 
 } // namespace
 
-Result<void> start_keeper(const Paths& paths, std::vector<std::string>& warnings) {
+std::string single_id_warning() {
+    const auto user = user_name();
+    return "'" + user + "' has no range of subordinate ids: containers have one user only (root inside is you), files of other owners show as "
+           "nobody's, and another [run] user is refused (as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 " + user +
+           "; then, with no container running: squish daemon stop)";
+}
+
+Result<void> start_keeper(const Paths& paths) {
     const auto user = user_name();
     const auto uids = map_arguments(::getuid(), parse_id_ranges(text_of("/etc/subuid"), user, ::getuid()));
     const auto gids = map_arguments(::getgid(), parse_id_ranges(text_of("/etc/subgid"), user, ::getuid()));
     const bool single = uids.empty() || gids.empty();
-    if (single)
-        warnings.push_back("'" + user + "' has no range of subordinate ids: containers have one user only (root inside is you), "
-                           "files of other owners show as nobody's, and [run] user is refused (usermod --add-subuids "
-                           "100000-165535 --add-subgids 100000-165535 " + user + ", as root; then squish daemon stop)");
     const auto program = TRY(os::read_file(paths.libexec + "/squish-init"));
     const auto init = TRY(os::sealed_memfd("squish-init", program, true));
     const auto listener = TRY(os::listen_unix(paths.keeper_socket(), SOCK_SEQPACKET));
