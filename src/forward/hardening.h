@@ -6,8 +6,9 @@
 namespace squish::forward {
 
 // Should: leave no capability but CAP_SYS_ADMIN (setns(2) into the containers' network namespaces), no way to gain
-// one (no_new_privs, empty bounding and ambient sets), and no way for others of the same user to read or trace the
-// process (not dumpable). Must not: fail where there were no capabilities to begin with.
+// one (no_new_privs, empty bounding and ambient sets), and no way for a payload that runs as the same uid to read or
+// trace the process (not dumpable; the user, who owns the user namespace, still can). Must not: fail where there were
+// no capabilities to begin with.
 [[nodiscard]] Result<void> harden();
 
 // Raises the soft limit of open files to the hard one.
