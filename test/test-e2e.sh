@@ -1,11 +1,14 @@
 #!/bin/bash
-# test-e2e.sh [bats arguments]: the end-to-end tests, test/e2e/*.bats, against an installation made for them.
+# test-e2e.sh [bats arguments]: the end-to-end tests, test/e2e/*.bats, against an installation made for them; as root
+# also test/e2e-root/*.bats, what is to be seen of squish when root starts it, or on a machine that lacks something.
 #
 # How this works
 #   The release build is installed into a prefix below /tmp, with the tests and their payload beside it, so that an
 #   unprivileged user can read everything wherever the clone is. As root the tests run as the account squish-test, else
 #   as the caller, in an environment made from nothing (test/lib/user.sh). At the end nothing may be left running; what
-#   is left is killed, named, and makes the run fail.
+#   is left is killed, named, and makes the run fail. The tests of test/e2e-root run as root, who prepares the machine
+#   for them and puts it right again; squish itself is then started as root (and must leave it), or as an account that
+#   each file makes for itself.
 #
 #   ./test/test-e2e.sh                          all of them
 #   ./test/test-e2e.sh -f 'port'                those whose name matches
@@ -13,6 +16,8 @@
 #
 #   SQUISH_E2E_REPORT=FILE   where to put a TAP report       SQUISH_E2E_PREPARED=1   packages and build are in order
 #   SQUISH_E2E_KEEP=1        keep the folder                 SQUISH_E2E_PREFIX=DIR   test this installation
+#   SQUISH_E2E_BUILD=DIR     instead of build/release        SQUISH_E2E_ACCOUNT=NAME instead of squish-test: two runs at
+#                                                            once must not share an account
 set -euo pipefail
 umask 022
 export LC_ALL=C.UTF-8
@@ -24,6 +29,11 @@ cd "$ROOT"
 . scripts/setup/machine.sh
 . scripts/setup/build.sh
 . test/lib/user.sh
+BUILD=${SQUISH_E2E_BUILD-build/release}
+if is_root; then
+    TEST_ACCOUNT=${SQUISH_E2E_ACCOUNT-$TEST_ACCOUNT}
+    TEST_USER=$TEST_ACCOUNT
+fi
 
 STAGE=''
 # shellcheck disable=SC2317 # called by the trap
@@ -54,8 +64,8 @@ if [ -z "${SQUISH_E2E_PREPARED-}" ]; then
     run_deps
     run_build release
 fi
-[ -x build/release/test/testbin ] || die "build/release is not complete (run './setup.sh build')"
-make_test_user
+[ -x "$BUILD/test/testbin" ] || die "$BUILD is not complete (run './setup.sh build')"
+if is_root; then make_account "$TEST_ACCOUNT" "/var/lib/$TEST_ACCOUNT"; fi
 
 trap clean_up EXIT
 trap 'exit 130' INT
@@ -69,46 +79,60 @@ if [ -n "${SQUISH_E2E_PREFIX-}" ]; then
     E2E_PREFIX=$SQUISH_E2E_PREFIX
 else
     E2E_PREFIX=$STAGE/prefix
-    cmake --install build/release --prefix "$E2E_PREFIX" >"$STAGE/install.log" 2>&1 || {
+    cmake --install "$BUILD" --prefix "$E2E_PREFIX" >"$STAGE/install.log" 2>&1 || {
         cat "$STAGE/install.log" >&2
         die "the installation into '$E2E_PREFIX' failed"
     }
 fi
 mkdir -p "$STAGE/test"
-cp -R test/e2e "$STAGE/test/"
-install -m 0755 build/release/test/testbin "$STAGE/test/testbin"
+cp -R test/e2e test/e2e-root "$STAGE/test/"
+install -m 0755 "$BUILD/test/testbin" "$STAGE/test/testbin"
 E2E_STAGE=$STAGE E2E_TESTBIN=$STAGE/test/testbin E2E_EXAMPLES=$E2E_PREFIX/share/squish/examples
 BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT-120}
-export E2E_PREFIX E2E_STAGE E2E_TESTBIN E2E_EXAMPLES BATS_TEST_TIMEOUT
+# Set where the account is the tests' own: every process of it is then the tests' too.
+E2E_ACCOUNT=
+if is_root; then E2E_ACCOUNT=$TEST_USER; fi
+export E2E_PREFIX E2E_STAGE E2E_TESTBIN E2E_EXAMPLES E2E_ACCOUNT BATS_TEST_TIMEOUT
 
 # Arguments that name files of test/e2e are meant as their staged copies; no file means all.
-arguments=() files=no
+arguments=() user_files=() root_files=()
 for argument in "$@"; do
     case $argument in
-        *.bats)
-            arguments+=("$STAGE/test/e2e/$(basename "$argument")")
-            files=yes
-            ;;
+        *e2e-root/*.bats) root_files+=("$STAGE/test/e2e-root/$(basename "$argument")") ;;
+        *.bats) user_files+=("$STAGE/test/e2e/$(basename "$argument")") ;;
         *) arguments+=("$argument") ;;
     esac
 done
-[ $files = yes ] || arguments+=("$STAGE/test/e2e")
+if [ ${#user_files[@]} -eq 0 ] && [ ${#root_files[@]} -eq 0 ]; then
+    user_files=("$STAGE/test/e2e")
+    if is_root; then root_files=("$STAGE/test/e2e-root"); fi
+fi
 
 formatter=tap
 [ ! -t 1 ] || formatter=pretty
 status=0
-PASS_ON="E2E_PREFIX E2E_STAGE E2E_TESTBIN E2E_EXAMPLES BATS_TEST_TIMEOUT" \
-    as_test_user "$STAGE/w" bats --formatter "$formatter" --report-formatter tap --output "$STAGE/w" --print-output-on-failure \
-    "${arguments[@]}" </dev/null || status=$?
-report=$STAGE/w/report.tap
-if [ -s "$report" ]; then
-    [ -z "${SQUISH_E2E_REPORT-}" ] || cp "$report" "$SQUISH_E2E_REPORT"
-    [ $formatter = pretty ] ||
-        awk '/^(not )?ok / { n++ } /^not ok / { bad++ } END { printf "\n%d tests, %d failures\n", n, bad }' "$report"
-    if [ -n "${SQUISH_TESTS_MUST_RUN-}" ] && grep -q '^ok .*# skip' "$report"; then
-        grep '^ok .*# skip' "$report" >&2
-        echo "test-e2e: skipped tests count as failed here (SQUISH_TESTS_MUST_RUN)" >&2
-        [ "$status" -ne 0 ] || status=1
-    fi
+if [ ${#user_files[@]} -gt 0 ]; then
+    PASS_ON="E2E_PREFIX E2E_STAGE E2E_TESTBIN E2E_EXAMPLES E2E_ACCOUNT BATS_TEST_TIMEOUT" \
+        as_test_user "$STAGE/w" bats --formatter "$formatter" --report-formatter tap --output "$STAGE/w" \
+        --print-output-on-failure "${arguments[@]}" "${user_files[@]}" </dev/null || status=$?
+fi
+if [ ${#root_files[@]} -gt 0 ]; then
+    is_root || die "the tests of test/e2e-root need root"
+    mkdir "$STAGE/r"
+    TMPDIR=$STAGE/r bats --formatter "$formatter" --report-formatter tap --output "$STAGE/r" \
+        --print-output-on-failure "${arguments[@]}" "${root_files[@]}" </dev/null || status=$?
+fi
+# One report of both: one plan, numbers that go on.
+report=$STAGE/report.tap
+cat "$STAGE"/[wr]/report.tap 2>/dev/null | awk '
+    /^1\.\.[0-9]+/ { split($1, plan, /\.\./); planned += plan[2]; next }
+    /^ok / { sub(/^ok [0-9]+/, "ok " ++n) } /^not ok / { sub(/^not ok [0-9]+/, "not ok " ++n); bad++ } { print }
+    END { print "1.." planned; printf "# %d tests, %d failures\n", n, bad }' >"$report"
+[ -z "${SQUISH_E2E_REPORT-}" ] || cp "$report" "$SQUISH_E2E_REPORT"
+[ $formatter = pretty ] || awk '/^# [0-9]+ tests, / { print "\n" substr($0, 3) }' "$report"
+if [ -n "${SQUISH_TESTS_MUST_RUN-}" ] && grep -q '^ok .*# skip' "$report"; then
+    grep '^ok .*# skip' "$report" >&2
+    echo "test-e2e: skipped tests count as failed here (SQUISH_TESTS_MUST_RUN)" >&2
+    [ "$status" -ne 0 ] || status=1
 fi
 exit "$status"

@@ -85,7 +85,7 @@ squish_processes() {
         esac
     done
 }
-is_test_account() { [ "$(id -un)" = squish-test ]; }
+is_test_account() { [ -n "${E2E_ACCOUNT-}" ] && [ "$(id -un)" = "$E2E_ACCOUNT" ]; }
 no_squish_process() { [ -z "$(squish_processes)" ]; }
 
 # --- making things -----------------------------------------------------------------------------------------------
@@ -109,6 +109,25 @@ app = "@TESTBIN@"
 command = "/app/testbin"
 args = [${args%, }]
 END
+}
+
+# shell_file FILE SCRIPT [TOML]: a squishfile that runs SCRIPT with the /bin/sh of its rootfs; TOML is what else it says.
+shell_file() {
+    {
+        printf '%s\n' "${3-}"
+        printf "[run]\ncommand = '/bin/sh'\nargs = ['-c', '''\n%s\n''']\n" "$2"
+    } | squishfile "$1"
+}
+
+# in_shell SCRIPT [TOML]: runs it in a container that is gone afterwards.
+in_shell() {
+    shell_file in-shell.toml "$@" && squish run --rm in-shell.toml
+}
+
+# create_shell SCRIPT [TOML]: starts it in the background, prints the id.
+create_shell() {
+    local file=$DIR/shell-$RANDOM$RANDOM.toml
+    shell_file "$file" "$@" && squish create "$file"
 }
 
 # create_testbin ARGS…: starts it in the background, prints the id.
@@ -147,6 +166,26 @@ wait_for() {
 fetch() {
     wait_for 10 curl -fsS -o /dev/null --max-time 2 "$1" || fail "no answer from $1"
     curl -fsS --max-time 60 "$@"
+}
+
+# state_of ID: running, exited, or nothing where there is no such container.
+state_of() {
+    squish inspect "$1" 2>/dev/null | json '[0]["state"]'
+}
+has_ended() { [ "$(state_of "$1")" = exited ]; }
+
+# The processes that hold squish together: "keeper" → its pid; nothing where there is none. Only this file's.
+helper_pid() { # squishd | squish-keeper | squish-stager | squish-forward | slirp4netns
+    squish_processes | awk -v name="$1" '$2 == name { print $1; exit }'
+}
+has_helper() { [ -n "$(helper_pid "$1")" ]; }
+is_gone() { [ ! -e "/proc/$1" ] || grep -qs '^State:.Z' "/proc/$1/status"; }
+
+# json EXPRESSION: of the JSON on stdin, as text: json '[0]["exit"]["code"]'
+json() {
+    /usr/bin/python3 -c 'import json, sys
+value = eval("document" + sys.argv[1], {"document": json.load(sys.stdin)})
+print(value if isinstance(value, str) else json.dumps(value))' "$1"
 }
 
 now_ms() { echo $(($(date +%s%N) / 1000000)); }
@@ -188,6 +227,13 @@ assert_status() { # STATUS
 output: $output
 stderr: ${stderr-}"
 }
+
+# Nothing of any container is left: no record, no file, no process of one.
+assert_no_container() {
+    assert_equal "$(squish ps -aq)" ""
+    wait_for 5 no_container_left || fail "left behind: $(ls -A "$XDG_RUNTIME_DIR/squish/containers")"
+}
+no_container_left() { [ -z "$(ls -A "$XDG_RUNTIME_DIR/squish/containers" 2>/dev/null)" ]; }
 
 # Used with `run --separate-stderr`: one message as squish writes them.
 assert_message() { # PART

@@ -4,6 +4,8 @@
 //   pid | ppid | ids | args … | env [NAME] | fds | isatty
 //   cat FILE… | write FILE TEXT | stdin | flood BYTES | lines N [SECONDS BETWEEN]
 //   http PORT [TEXT]             GET / answers TEXT (or "squish"), GET /bytes/N answers N bytes
+//   tally PORT [GREETING]        reads a connection to its end, then answers "BYTES ADLER32"; with GREETING says that
+//                                first, ends its own side, and prints the tally instead
 //   connect HOST PORT            0 if a TCP connection can be made (numeric address)
 //   orphans N                    leaves N children behind to be reaped by init, then ends
 //   memory BYTES                 touches that much memory
@@ -179,15 +181,32 @@ void answer(int client, const std::string& text) {
     shutdown(client, SHUT_WR);
 }
 
-// A process per connection, so that a slow download does not hold up the others.
-int cmd_http(const Args& args) {
+void tally(int client, const std::string* greeting) {
+    if (greeting) {
+        write_all(client, greeting->data(), greeting->size());
+        shutdown(client, SHUT_WR);
+    }
+    std::vector<unsigned char> chunk(64 * 1024);
+    unsigned long long count = 0;
+    unsigned long a = 1, b = 0; // RFC 1950
+    for (ssize_t got; (got = recv(client, chunk.data(), chunk.size(), 0)) > 0; count += static_cast<std::size_t>(got))
+        for (ssize_t i = 0; i < got; ++i) {
+            a = (a + chunk[static_cast<std::size_t>(i)]) % 65521;
+            b = (b + a) % 65521;
+        }
+    std::string answer = std::to_string(count) + " " + std::to_string(b << 16 | a) + "\n";
+    write_all(greeting ? STDOUT_FILENO : client, answer.data(), answer.size());
+}
+
+// A process per connection, so that a slow one does not hold up the others.
+template <class Serve> int listen_and(const std::string& port, Serve serve) {
     std::signal(SIGPIPE, SIG_IGN);
     std::signal(SIGCHLD, SIG_IGN);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     sockaddr_in any{};
     any.sin_family = AF_INET;
-    any.sin_port = htons(static_cast<std::uint16_t>(std::stoi(args.at(0))));
+    any.sin_port = htons(static_cast<std::uint16_t>(std::stoi(port)));
     if (bind(fd, reinterpret_cast<sockaddr*>(&any), sizeof any) != 0 || listen(fd, 128) != 0)
         return complain("listen");
     std::puts("ready");
@@ -196,11 +215,19 @@ int cmd_http(const Args& args) {
         if (client < 0)
             continue;
         if (fork() == 0) {
-            answer(client, args.size() > 1 ? args[1] : "squish");
+            serve(client);
             _exit(0);
         }
         close(client);
     }
+}
+
+int cmd_http(const Args& args) {
+    return listen_and(args.at(0), [&](int client) { answer(client, args.size() > 1 ? args[1] : "squish"); });
+}
+
+int cmd_tally(const Args& args) {
+    return listen_and(args.at(0), [&](int client) { tally(client, args.size() > 1 ? &args[1] : nullptr); });
 }
 
 int cmd_connect(const Args& args) {
@@ -274,6 +301,7 @@ const std::map<std::string, int (*)(const Args&)> kCommands = {
     {"flood", [](const Args& args) { return send_bytes(STDOUT_FILENO, std::stoull(args.at(0))) ? 0 : 1; }},
     {"lines", cmd_lines},
     {"http", cmd_http},
+    {"tally", cmd_tally},
     {"connect", cmd_connect},
     {"orphans", cmd_orphans},
     {"memory", cmd_memory},
