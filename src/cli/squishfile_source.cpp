@@ -27,6 +27,13 @@ Error named(Error error) {
     return error;
 }
 
+std::unexpected<Error> wrong(const SquishfileSource& source, const std::vector<Diagnostic>& diagnostics) {
+    auto text = render(source.path, diagnostics);
+    while (text.ends_with('\n'))
+        text.pop_back();
+    return fail(ErrorKind::invalid, std::move(text));
+}
+
 std::string working_folder() {
     char buffer[PATH_MAX];
     return ::getcwd(buffer, sizeof buffer) ? buffer : "/";
@@ -64,24 +71,20 @@ Result<SquishfileSource> read_source(const std::string& file) {
 
 Result<Squishfile> parse_source(const SquishfileSource& source) {
     auto parsed = parse_toml(source.text);
-    if (!parsed) {
-        auto text = render(source.path, parsed.error());
-        while (text.ends_with('\n'))
-            text.pop_back();
-        return fail(ErrorKind::invalid, std::move(text));
-    }
+    if (!parsed)
+        return wrong(source, parsed.error());
     resolve_paths(*parsed, source.folder, working_folder());
     return std::move(*parsed);
 }
 
-std::vector<Diagnostic> missing_layers(const Squishfile& file) {
+Result<void> check_layers(const SquishfileSource& source, const Squishfile& file) {
     std::vector<Diagnostic> missing;
     struct stat info{};
     for (const auto& layer : file.layers)
         if (layer.source == LayerSpec::Source::path && ::stat(layer.path.c_str(), &info) < 0)
             missing.push_back({layer.at, "layer '" + printable(layer.name) + "': '" + printable(layer.path) +
                                              "': " + errno_text(errno)});
-    return missing;
+    return missing.empty() ? Result<void>() : Result<void>(wrong(source, missing));
 }
 
 } // namespace squish::cli

@@ -18,7 +18,7 @@ struct SquishfileSource {
 [[nodiscard]] Result<SquishfileSource> read_source(const std::string& file);
 // Parsed, with its paths resolved; errors are one per line, FILE:LINE:COLUMN: message.
 [[nodiscard]] Result<Squishfile> parse_source(const SquishfileSource& source);
-// Path layers whose source does not exist: one diagnostic each.
-[[nodiscard]] std::vector<Diagnostic> missing_layers(const Squishfile& file);
+// `invalid`, one line for each path layer whose source does not exist, with its place in the file.
+[[nodiscard]] Result<void> check_layers(const SquishfileSource& source, const Squishfile& file);
 
 } // namespace squish::cli

@@ -82,6 +82,7 @@ Result<void> apply(const StartOptions& options, Squishfile& file, Environment en
 Result<Squishfile> load(const std::string& file, const StartOptions& options) {
     const auto source = TRY(read_source(file));
     auto squishfile = TRY(parse_source(source));
+    TRY(check_layers(source, squishfile));
     TRY(apply(options, squishfile, [](const char* name) -> const char* { return std::getenv(name); }));
     return squishfile;
 }

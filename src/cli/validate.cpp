@@ -17,13 +17,7 @@ namespace {
 Result<void> check(const std::string& file) {
     const auto source = TRY(read_source(file));
     const auto squishfile = TRY(parse_source(source));
-    const auto missing = missing_layers(squishfile);
-    if (missing.empty())
-        return {};
-    auto text = render(source.path, missing);
-    while (text.ends_with('\n'))
-        text.pop_back();
-    return fail(ErrorKind::invalid, std::move(text));
+    return check_layers(source, squishfile);
 }
 
 } // namespace
@@ -46,8 +40,9 @@ int validate_command(Words words) {
         }
         // As compilers do: the place first, so that an editor can jump to it.
         code = 2;
+        const auto text = checked.error().text();
         std::string out;
-        for (const auto line : split(checked.error().text(), '\n'))
+        for (const auto line : split(text, '\n'))
             out += printable(line) + "\n";
         if (!os::write_all(STDERR_FILENO, out))
             return 1;

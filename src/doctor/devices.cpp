@@ -96,9 +96,9 @@ Check check_slirp4netns() {
 
 Check check_cgroups() {
     Check check{"cgroup delegation", State::ok, "", ""};
-    const auto text = os::read_file("/proc/self/cgroup", 64 << 10);
+    const auto text = os::read_file("/proc/self/cgroup", 64 << 10).value_or(std::string());
     std::string own;
-    for (const auto line : split(text ? *text : std::string(), '\n'))
+    for (const auto line : split(text, '\n'))
         if (line.starts_with("0::"))
             own = line.substr(3);
     const auto folder = "/sys/fs/cgroup" + own;

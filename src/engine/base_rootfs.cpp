@@ -33,9 +33,9 @@ Result<void> copy_tree(const fs::path& from, const fs::path& to) {
 
 void remove_leftovers(const fs::path& folder) {
     std::error_code error;
-    for (const auto& entry : fs::directory_iterator(folder, error))
-        if (entry.path().filename().string().starts_with(".new-"))
-            (void)os::remove_tree(entry.path());
+    for (auto entry = fs::directory_iterator(folder, error); !error && entry != fs::directory_iterator(); entry.increment(error))
+        if (entry->path().filename().string().starts_with(".new-"))
+            (void)os::remove_tree(entry->path());
 }
 
 } // namespace
@@ -60,6 +60,10 @@ Result<BaseRootfs> provide_base_rootfs(const Paths& paths) {
     remove_leftovers(store);
     const auto fresh = store + "/.new-" + random_hex(4);
     TRY(copy_tree(paths.share + "/base", fresh));
+    // On disk before it gets its name: a power cut must not leave a rootfs of empty files.
+    const auto folder = TRY(os::open_file(fresh, O_RDONLY | O_DIRECTORY));
+    if (::syncfs(folder.get()) < 0)
+        return fail_errno("write '" + fresh + "' to disk");
     std::error_code error;
     fs::rename(fresh, base.path, error);
     if (error)

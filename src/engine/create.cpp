@@ -1,9 +1,9 @@
 // Starting a container.
 //
 // How this works
-//   1. check and plan (no side effects)           4. clone the mounts (stager), take a cell
-//   2. reserve the name, make the state folder    5. hand the plan to the cell's init (keeper), wait for "started"
-//   3. bind the published ports                   6. let the forwarder accept, write the state
+//   1. check and plan (no side effects)           4. take a cell, make the state folder, clone the mounts (stager)
+//   2. reserve the name                           6. hand the plan to the cell's init (keeper), wait for "started"
+//   3. bind the published ports                   5. write the plan, let the forwarder accept
 //   A failure at any step undoes the ones before: undo() is safe at every point.
 
 #include "engine/explain.h"
@@ -19,8 +19,8 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
-#include <csignal>
 #include <fcntl.h>
+#include <sys/stat.h>
 
 namespace squish {
 
@@ -68,8 +68,14 @@ Json publish_request(const ContainerInfo& info, const PortSpec& port) {
             {"target", {{"address", info.address}, {"port", port.container}}}};
 }
 
-std::vector<int> log_descriptors(const AttachedIo& io) {
-    return {io.out.get(), io.err.get()};
+// Those of the payload's streams that are logs.
+std::vector<int> log_descriptors(const ContainerInfo& info, const AttachedIo& io) {
+    std::vector<int> logs;
+    if (!info.stdout_log.empty())
+        logs.push_back(io.out.get());
+    if (!info.stderr_log.empty())
+        logs.push_back(io.err.get());
+    return logs;
 }
 
 std::vector<int> publish_descriptors(const Record& record, std::size_t index) {
@@ -178,6 +184,8 @@ Task<std::string> Engine::Impl::create(CreateRequest request) {
     if (shutting_down_)
         co_return fail(ErrorKind::unavailable, "squishd is stopping", "try again");
     CO_TRY(plan::refuse_unsupported(request.file, machine_));
+    if (to_json(request.file).size() > kMaxSquishfileBytes) // it could not be read back from the state
+        co_return fail(ErrorKind::invalid, "the squishfile is larger than 1 MiB");
     CO_TRY_TO(auto record, reserve(request));
     starting_.insert(record->info.id);
     auto started = co_await start(record, request);
@@ -224,6 +232,8 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request) {
         const auto folder = TRY(os::open_file(record->folder, O_PATH | O_DIRECTORY));
         const auto put = [&](const char* name, const std::string& text) -> Result<void> {
             const auto file = TRY(os::open_at(folder.get(), name, O_WRONLY | O_CREAT | O_EXCL, 0644));
+            if (::fchmod(file.get(), 0644) < 0) // read by every id in the container, whatever our umask
+                return fail_errno(std::string("chmod '") + name + "'");
             return os::write_all(file.get(), text);
         };
         TRY(put("hosts", plan::hosts_file(plan.hostname, info.address)));
@@ -257,13 +267,24 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request) {
         co_return std::unexpected(std::move(hand_over).error());
     }
     const auto& steps = hand_over->steps;
+    // Published first: whoever connects before the payload listens is refused, and nothing is left to do once it runs.
+    if (!info.ports.empty()) {
+        if (auto published = co_await publish(record); !published) {
+            ground_->discard(std::move(cell));
+            co_return std::unexpected(std::move(published).error());
+        }
+    }
+
+    // 6: from here on it lives or has failed
     KeeperClient::FailedStep failed;
     Result<Launched> launched = fail(ErrorKind::unavailable, "the keeper is gone", "try again");
     if (auto* keeper = ground_->keeper())
         launched = co_await keeper->launch(info.id, cell.name, std::move(hand_over->fds), failed);
     if (!launched) {
-        if (!failed.happened)
+        if (!failed.happened) {
+            ground_->discard(std::move(cell));
             co_return std::unexpected(std::move(launched).error());
+        }
         const auto ahead = cell.prelude.size();
         if (failed.step < ahead)
             co_return std::unexpected(explain_step(cell.prelude[failed.step], failed.error));
@@ -277,16 +298,8 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request) {
     info.state = ContainerState::running;
     info.timings = timings(Moments{began, cell_at, staged_at, launched->received_ns, launched->rooted_ns, launched->executed_ns, monotonic_ns()});
 
-    // 6: what may follow the payload's first instruction
-    if (!info.ports.empty()) {
-        if (auto published = co_await publish(record); !published) {
-            (void)co_await ground_->keeper()->signal(info.id, SIGKILL);
-            co_return std::unexpected(std::move(published).error());
-        }
-    }
-    if (!info.attached && ground_->keeper()) {
-        (void)co_await ground_->keeper()->watch_log(info.id, config_.log_limit, log_descriptors(request.io)); // ended already: nothing to watch
-    }
+    if (auto logs = log_descriptors(info, request.io); !logs.empty() && ground_->keeper())
+        (void)co_await ground_->keeper()->watch_log(info.id, config_.log_limit, std::move(logs)); // ended already: nothing to watch
     // After the answer: what it adds to the state written before (the pid, the times) the keeper knows as well.
     asio::post(executor_, [this, record] {
         if (record->info.state == ContainerState::running)
@@ -301,18 +314,18 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request) {
 
 Task<void> Engine::Impl::publish(RecordPtr record) {
     const auto& info = record->info;
-    CO_TRY(co_await ground_->need_forwarder());
+    record->published = true; // from the first try on there may be something to take back
     std::vector<int> kept;
     kept.push_back(record->network.netns.get());
     for (std::size_t i = 0; i < info.ports.size(); ++i) {
         const auto& port = info.ports[i];
         kept.push_back(record->listeners[i].get());
+        CO_TRY(co_await ground_->need_forwarder());
         CO_TRY(co_await ground_->forwarder()->ask(publish_request(info, port), publish_descriptors(*record, i)));
     }
     // So that a new squishd, or a new forwarder, finds them.
-    CO_TRY(co_await ground_->keeper()->put("net/" + info.id, kept));
-    record->published = true;
-    co_return Result<void>{};
+    CO_TRY(co_await ground_->need_keeper());
+    co_return co_await ground_->keeper()->put("net/" + info.id, std::move(kept));
 }
 
 // A start that failed leaves nothing: no name, no folder, no listener, no address.
@@ -332,6 +345,8 @@ void Engine::Impl::undo(const RecordPtr& record) {
         ground_->keeper()->forget(record->info.id);
     }
     ground_->release(slot);
+    record->info.exit = ExitInfo{125, 0, "start-failed"};
+    record->ended.open();
     forget_record(record);
 }
 

@@ -10,7 +10,9 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <csignal>
+#include <fcntl.h>
 #include <nlohmann/json.hpp>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -52,6 +54,10 @@ Task<void> Engine::Impl::open() {
     raise_descriptor_limit();
     CO_TRY(secure_state_folder(paths_));
     CO_TRY(os::make_dirs(paths_.containers()));
+    // One engine per state folder: two would end each other's containers.
+    CO_TRY_TO(lock_, os::open_file(paths_.state + "/engine.lock", O_RDWR | O_CREAT, 0600));
+    if (::flock(lock_.get(), LOCK_EX | LOCK_NB) < 0)
+        co_return fail(ErrorKind::conflict, "another squish engine uses '" + paths_.state + "'", "is another squishd running? see 'squish daemon status'");
     CO_TRY_TO(const auto base, provide_base_rootfs(paths_));
     machine_.base_rootfs = base.path;
     machine_.base_version = base.version;
@@ -109,10 +115,20 @@ Task<void> Engine::Impl::shut_down(bool stop_containers) {
     for (const auto& [id, record] : records_)
         if (record->info.state == ContainerState::running)
             ids.push_back(id);
+    // All at once, against one deadline.
+    const auto left = std::make_shared<std::size_t>(ids.size());
+    const auto all_ended = std::make_shared<Latch>(executor_);
     for (const auto& id : ids)
-        (void)co_await ground_->keeper()->signal(id, SIGTERM);
-    for (const auto& id : ids)
-        (void)co_await stop(id, std::chrono::seconds(10));
+        asio::co_spawn(
+            executor_,
+            [this, id, left, all_ended]() -> asio::awaitable<void> {
+                (void)co_await stop(id, std::chrono::seconds(10));
+                if (--*left == 0)
+                    all_ended->open();
+            },
+            asio::detached);
+    if (!ids.empty())
+        co_await all_ended->wait();
     co_return co_await ground_->shut_down();
 }
 

@@ -52,7 +52,7 @@ Task<void> Ground::connect_keeper(UniqueFd socket) {
             .exited = [this](std::string id, int status) { events_.exited(std::move(id), status); },
             .helper_exited = [this](std::string name, int) { on_helper_exited(name); },
             .cell_lost = [this](std::string name) { std::erase_if(spare_cells_, [&](const PreparedCell& cell) { return cell.name == name; }); },
-            .closed = [this] { on_keeper_closed(); },
+            .closed = [this] { asio::co_spawn(executor_, on_keeper_closed(), asio::detached); },
         });
     std::vector<KeptContainer> kept;
     auto facts = co_await keeper_->hello(kept);
@@ -61,6 +61,9 @@ Task<void> Ground::connect_keeper(UniqueFd socket) {
         co_return std::unexpected(std::move(facts).error());
     }
     facts_ = std::move(*facts);
+    keeper_pidfd_ = {};
+    if (auto pidfd = os::open_pidfd(facts_.pid))
+        keeper_pidfd_ = std::move(*pidfd);
     machine_.single_id = facts_.single_id;
     events_.connected(std::move(kept));
     co_return Result<void>{};
@@ -91,8 +94,28 @@ Task<void> Ground::need_keeper() {
     co_return fail(ErrorKind::unavailable, "the keeper does not stay alive", "see '" + paths_.state + "/keeper.log'");
 }
 
-void Ground::on_keeper_closed() {
-    spare_cells_.clear();
+// The end of the connection is not the end of the keeper: it hangs up on who does not read. Its pidfd says which it was;
+// a process closes its descriptors a moment before it counts as ended.
+asio::awaitable<void> Ground::on_keeper_closed() {
+    spare_cells_.clear(); // the keeper ends the cells of a client that is gone
+    if (stopping_)
+        co_return;
+    bool ended = !keeper_pidfd_;
+    if (!ended) {
+        const auto watch = std::make_shared<asio::posix::stream_descriptor>(executor_, ::fcntl(keeper_pidfd_.get(), F_DUPFD_CLOEXEC, 0));
+        asio::steady_timer patience(executor_, std::chrono::seconds(1));
+        patience.async_wait([watch](const boost::system::error_code& error) {
+            if (!error)
+                watch->cancel();
+        });
+        (void)co_await watch->async_wait(asio::posix::stream_descriptor::wait_read, kAwait);
+        patience.cancel();
+        ended = os::has_ended(keeper_pidfd_.get());
+    }
+    if (!ended) {
+        (void)co_await need_keeper(); // `connected` tells what is there
+        co_return;
+    }
     network_up_ = false;
     stager_.reset();
     forwarder_.reset();
@@ -101,8 +124,7 @@ void Ground::on_keeper_closed() {
     uplink_pid_ = 0;
     prelude_with_sysfs_.reset();
     prelude_without_.reset();
-    if (!stopping_)
-        events_.keeper_lost();
+    events_.keeper_lost();
 }
 
 // --- its helpers ------------------------------------------------------------------------------------------------------
@@ -209,23 +231,24 @@ Task<void> Ground::start_uplink() {
     options.api_socket = paths_.uplink_socket();
     options.log_fd = log.get();
     CO_TRY_TO(auto started, uplink::start_slirp4netns(facts_.pid, options));
-    asio::posix::stream_descriptor ready(executor_, started.ready.get());
+    const auto ready = std::make_shared<asio::posix::stream_descriptor>(executor_, ::fcntl(started.ready.get(), F_DUPFD_CLOEXEC, 0));
     asio::steady_timer deadline(executor_, std::chrono::seconds(10));
-    deadline.async_wait([&](auto error) {
+    deadline.async_wait([ready](const boost::system::error_code& error) {
         if (!error)
-            ready.cancel();
+            ready->cancel();
     });
-    Result<bool> state = false;
-    while ((state = uplink::check_ready(started)) && !*state) {
-        const auto [error] = co_await ready.async_wait(asio::posix::stream_descriptor::wait_read, kAwait);
-        if (error) {
+    Result<bool> state = uplink::check_ready(started);
+    while (state && !*state) {
+        const auto [error] = co_await ready->async_wait(asio::posix::stream_descriptor::wait_read, kAwait);
+        if (error)
             state = fail(ErrorKind::unavailable, "slirp4netns did not become ready within 10 s", "see '" + paths_.state + "/uplink.log'");
-            break;
-        }
+        else
+            state = uplink::check_ready(started);
     }
-    ready.release();
     deadline.cancel();
     CO_TRY(state);
+    if (!keeper_)
+        co_return fail(ErrorKind::unavailable, "the keeper is gone");
     CO_TRY(co_await keeper_->put("uplink", list(started.exit.get(), started.pidfd.get())));
     uplink_pid_ = started.pid;
     watch_uplink(std::move(started.pidfd));
@@ -369,10 +392,9 @@ Task<void> Ground::shut_down() {
     spare_cells_.clear();
     if (!keeper_)
         co_return Result<void>{};
-    const auto pidfd = os::open_pidfd(facts_.pid);
     (void)co_await keeper_->shut_down();
-    if (pidfd)
-        (void)os::wait_ended(pidfd->get(), 6000);
+    if (keeper_pidfd_)
+        (void)os::wait_ended(keeper_pidfd_.get(), 6000);
     co_return Result<void>{};
 }
 

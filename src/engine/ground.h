@@ -86,13 +86,14 @@ private:
     [[nodiscard]] Result<int> prelude(bool with_sysfs, std::vector<std::string>& descriptions);
     asio::awaitable<void> refill_loop();
     void on_helper_exited(const std::string& name);
-    void on_keeper_closed();
+    asio::awaitable<void> on_keeper_closed();
 
     asio::any_io_executor executor_;
     const Paths& paths_;
     const EngineConfig& config_;
     Events events_;
     KeeperFacts facts_;
+    Pidfd keeper_pidfd_;
     plan::Machine machine_;
     std::unique_ptr<KeeperClient> keeper_;
     std::unique_ptr<HelperClient> stager_, forwarder_;

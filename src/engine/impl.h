@@ -66,6 +66,7 @@ private:
     [[nodiscard]] asio::awaitable<void> adopt_descriptors(RecordPtr record);
 
     asio::any_io_executor executor_;
+    UniqueFd lock_;
     Paths paths_;
     EngineConfig config_;
     plan::Machine machine_;

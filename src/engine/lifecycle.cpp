@@ -82,6 +82,12 @@ void Engine::Impl::finish(const RecordPtr& record, ExitInfo exit) {
         remember_end(info.id, *info.exit);
     }
     record->ended.open();
+    if (shutting_down_) { // the clean-up may not come to it any more
+        if (info.remove_on_exit)
+            (void)os::remove_tree(record->folder);
+        else
+            save_quietly(*record);
+    }
     asio::co_spawn(executor_, clean_up(record), asio::detached);
     ground_->refill(std::chrono::milliseconds(1));
 }
@@ -125,6 +131,8 @@ Task<void> Engine::Impl::kill(std::string id, int number) {
     CO_TRY_TO(const auto record, get(id));
     if (record->info.state != ContainerState::running)
         co_return fail(ErrorKind::conflict, "container '" + printable(record->info.name) + "' does not run");
+    if (number == SIGSTOP) // it would stop the container's init, and with it the way to every other signal
+        co_return fail(ErrorKind::unsupported, "SIGSTOP cannot be forwarded by a container's init", "send SIGTSTP, which a payload can obey");
     if (number == SIGKILL)
         record->kill_requested = true;
     co_return co_await ground_->keeper()->signal(id, number);

@@ -3,6 +3,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <fcntl.h>
+#include <sys/socket.h>
 
 namespace squish {
 
@@ -74,7 +75,7 @@ Task<os::Message> Link::ask(std::uint32_t number, std::string bytes, std::vector
 
 void Link::tell(const std::string& bytes, std::span<const int> fds) {
     if (open_ && !os::send_message(descriptor_.native_handle(), bytes, fds))
-        close();
+        ::shutdown(descriptor_.native_handle(), SHUT_RDWR); // the read loop sees the end, and tells
 }
 
 void Link::close() {

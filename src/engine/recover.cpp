@@ -23,12 +23,15 @@ namespace squish {
 
 void Engine::Impl::load_records() {
     std::error_code error;
-    for (const auto& entry : std::filesystem::directory_iterator(paths_.containers(), error)) {
-        const auto id = entry.path().filename().string();
-        auto record = load(executor_, entry.path().string(), id);
+    std::vector<std::string> folders;
+    for (auto entry = std::filesystem::directory_iterator(paths_.containers(), error); !error && entry != std::filesystem::directory_iterator(); entry.increment(error))
+        folders.push_back(entry->path().string());
+    for (const auto& folder : folders) {
+        const auto id = folder.substr(folder.rfind('/') + 1);
+        auto record = load(executor_, folder, id);
         if (!record) {
             spdlog::warn("container {}: removing what is left of it: {}", printable(id), record.error().text());
-            (void)os::remove_tree(entry.path().string());
+            (void)os::remove_tree(folder);
             continue;
         }
         names_[(*record)->info.name] = id;

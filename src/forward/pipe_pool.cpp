@@ -10,7 +10,8 @@
 namespace squish::forward {
 
 namespace {
-constexpr std::size_t kPipeBytes = 256 * 1024;
+// The forwarder's CPU time per GB falls by about a tenth from 64 to 128 KiB, and hardly further up to 1 MiB.
+constexpr std::size_t kPipeBytes = 128 * 1024;
 constexpr std::size_t kPageBytes = 4096; // the unit of pipe-user-pages-soft on the machines we run on
 constexpr std::size_t kFreePipes = 16;
 constexpr std::uint64_t kDefaultSoftPages = 16384;

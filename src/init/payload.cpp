@@ -145,7 +145,12 @@ long place_stdio(const Payload& payload) {
 long set_limits(const Payload& payload) {
     for (std::uint32_t i = 0; i < payload.limit_count; ++i) {
         const auto& limit = payload.limits[i];
-        std::uint64_t pair[2] = {limit.soft, limit.hard};
+        // A hard limit cannot be raised: what was inherited from the keeper is the most there is.
+        std::uint64_t inherited[2] = {0, 0};
+        if (const long got = raw::call(__NR_prlimit64, 0, limit.which, 0, raw::arg(inherited)); got < 0)
+            return got;
+        const std::uint64_t hard = limit.hard < inherited[1] ? limit.hard : inherited[1];
+        std::uint64_t pair[2] = {limit.soft < hard ? limit.soft : hard, hard};
         const long result = raw::call(__NR_prlimit64, 0, limit.which, raw::arg(pair), 0);
         if (result < 0)
             return result;

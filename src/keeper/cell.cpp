@@ -24,7 +24,8 @@ constexpr int kInitControl = 3; // init/state.h: kControl
 
 // The child's only code between clone and exec. `control` becomes fd 3; everything else is close-on-exec.
 // Should: die with the keeper. Must not: allocate, or return.
-[[noreturn]] void become_init(int init, int control, bool wait_for_maps) {
+[[noreturn]] void become_init(int init, int control, int keepers_end, bool wait_for_maps) {
+    ::close(keepers_end); // else the end of the keeper would not be the end of the socket
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     char go = 0;
     if (wait_for_maps && ::recv(control, &go, 1, 0) != 1)
@@ -57,7 +58,7 @@ Result<Cell> clone_cell(const Cloner& cloner, int network, bool as_sibling) {
         TRY(os::enter_namespace(network, CLONE_NEWNET));
     auto child = os::clone_process(kNamespaces | (as_sibling ? static_cast<std::uint64_t>(CLONE_PARENT) : 0));
     if (child && child->pid == 0)
-        become_init(cloner.init, theirs.get(), true);
+        become_init(cloner.init, theirs.get(), ours.get(), true);
     if (network >= 0)
         if (auto back = os::enter_namespace(cloner.own_network, CLONE_NEWNET); !back)
             ::abort(); // we hold this namespace and every capability over it; going on elsewhere would be worse
@@ -100,7 +101,7 @@ Result<Cell> clone_into(const Cloner& cloner, int pidfd, pid_t pid) {
         if (!child)
             give_up();
         if (child->pid == 0)
-            become_init(cloner.init, theirs.get(), false);
+            become_init(cloner.init, theirs.get(), ours.get(), false);
         const std::int32_t number = child->pid;
         const int fd = child->pidfd.get();
         (void)os::send_message(question.get(), std::string_view(reinterpret_cast<const char*>(&number), sizeof number), {&fd, 1});

@@ -71,7 +71,7 @@ Result<pid_t> Server::spawn(const std::string& name, std::vector<UniqueFd> fds) 
         return fail_errno("start '" + name + "'", error);
     }
     const int fd = child.pidfd.get();
-    TRY(add(fd, [this, fd] { on_helper_ended(fd); }));
+    TRY(add(fd, [this, fd](std::uint32_t) { on_helper_ended(fd); }));
     helpers_[fd] = Helper{name, child.pid, std::move(child.pidfd)};
     return child.pid;
 }
@@ -81,6 +81,8 @@ void Server::on_helper_ended(int fd) {
     if (found == helpers_.end())
         return;
     const auto result = os::reap(fd);
+    if (result && !result->changed)
+        return;
     remove(fd);
     const auto message = wire::keeper_message(wire::KeeperKind::helper_exited, 0).text(found->second.name).i32(result ? result->status : 0);
     helpers_.erase(found);

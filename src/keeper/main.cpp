@@ -14,6 +14,7 @@
 #include <csignal>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <fcntl.h>
 
 namespace {
@@ -50,6 +51,7 @@ Result<std::unique_ptr<keeper::Server>> begin(int argc, char** argv) {
     if (argc != 3)
         return fail(ErrorKind::invalid, "squish-keeper is started by squishd");
     UniqueFd listener(3), init(4);
+    ::umask(022); // what is made here and in containers is looked at by other ids; squishd's 077 is for its own files
     block_signals();
     raise_descriptor_limit();
     TRY(keeper::enter_user_namespace({words(argv[1]), words(argv[2])}));

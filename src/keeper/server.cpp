@@ -8,6 +8,7 @@
 #include <csignal>
 #include <cstring>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -22,6 +23,7 @@ namespace {
 
 constexpr std::size_t kMaxCells = 64;
 constexpr std::size_t kMaxClients = 16;
+constexpr std::size_t kMaxQueue = 3 * wire::kMaxContainers; // messages that wait for one client
 
 std::uint64_t monotonic_ns() {
     timespec now{};
@@ -55,8 +57,8 @@ Result<std::unique_ptr<Server>> Server::make(Home home, UniqueFd init, UniqueFd 
         return fail_errno("epoll_create");
     server->logs_ = TRY(LogCap::open());
     auto* self = server.get();
-    TRY(self->add(self->logs_.fd(), [self] { self->logs_.on_readable(); }));
-    TRY(self->add(self->listener_.get(), [self] { self->accept_client(); }));
+    TRY(self->add(self->logs_.fd(), [self](std::uint32_t) { self->logs_.on_readable(); }));
+    TRY(self->add(self->listener_.get(), [self](std::uint32_t) { self->accept_client(); }));
     return server;
 }
 
@@ -71,7 +73,7 @@ int Server::run() {
             if (found == handlers_.end())
                 continue; // an earlier handler of this round removed it
             const auto handler = found->second; // stays alive while it runs, even if it removes itself
-            (*handler)();
+            (*handler)(events[i].events);
         }
     }
     for (auto& [id, process] : processes_)
@@ -109,11 +111,15 @@ void Server::accept_client() {
     if (!peer || peer->uid != 0)
         return;
     const int fd = client.get();
-    if (add(fd, [this, fd] { on_client(fd); }))
-        clients_[fd] = std::move(client);
+    if (add(fd, [this, fd](std::uint32_t events) { on_client(fd, events); }))
+        clients_[fd] = Client{std::move(client), {}};
 }
 
-void Server::on_client(int fd) {
+void Server::on_client(int fd, std::uint32_t events) {
+    if (events & EPOLLOUT)
+        flush(fd);
+    if (!clients_.contains(fd) || !(events & ~static_cast<std::uint32_t>(EPOLLOUT)))
+        return;
     auto message = os::receive_message(fd, wire::kMaxKeeperMessage);
     if (!message) {
         if (message.error().sys_errno != EAGAIN)
@@ -128,17 +134,59 @@ void Server::on_client(int fd) {
 void Server::disconnect(int fd) {
     remove(fd);
     clients_.erase(fd);
+    // A start whose answer nobody will hear must not become a container that nobody knows.
     for (auto& [id, process] : processes_)
-        if (process.client == fd)
+        if (process.client == fd) {
             process.client = -1;
+            if (process.phase == ContainerPhase::starting)
+                (void)os::send_signal(process.cell.pidfd.get(), SIGKILL);
+        }
     for (const auto& [name, spare] : cells_)
         if (spare.client == fd)
             discard(spare);
 }
 
 void Server::tell(int client, const wire::Writer& message, std::span<const int> fds) {
-    if (clients_.contains(client) && !os::send_message(client, message.bytes(), fds))
-        disconnect(client); // it does not read, or is gone: it learns everything by `hello` when it comes back
+    const auto found = clients_.find(client);
+    if (found == clients_.end())
+        return;
+    auto& queue = found->second.queue;
+    if (queue.empty()) {
+        const auto sent = os::send_message(client, message.bytes(), fds);
+        if (sent)
+            return;
+        if (sent.error().sys_errno != EAGAIN)
+            return disconnect(client);
+    }
+    if (queue.size() >= kMaxQueue)
+        return disconnect(client); // it does not read: it learns everything by `hello` when it comes back
+    os::Message waiting;
+    waiting.bytes = message.bytes();
+    for (const int fd : fds)
+        waiting.fds.emplace_back(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    queue.push_back(std::move(waiting));
+    want(client, EPOLLIN | EPOLLOUT);
+}
+
+// Sends what has been waiting for the client to read.
+void Server::flush(int fd) {
+    auto& queue = clients_.at(fd).queue;
+    while (!queue.empty()) {
+        const auto sent = os::send_message(fd, queue.front().bytes, borrow(queue.front().fds));
+        if (!sent && sent.error().sys_errno == EAGAIN)
+            return;
+        if (!sent)
+            return disconnect(fd);
+        queue.pop_front();
+    }
+    want(fd, EPOLLIN);
+}
+
+void Server::want(int fd, std::uint32_t events) {
+    epoll_event event{};
+    event.events = events;
+    event.data.fd = fd;
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event);
 }
 
 void Server::tell_all(const wire::Writer& message, std::span<const int> fds) {
@@ -250,7 +298,8 @@ void Server::handle(int client, os::Message message) {
     case KeeperKind::watch_log: {
         const auto id = in.text();
         const auto limit = in.u64();
-        if (!in.finished() || !processes_.contains(id))
+        const auto found = processes_.find(id);
+        if (!in.finished() || found == processes_.end() || found->second.phase == ContainerPhase::exited)
             return malformed();
         return answer(client, sequence, logs_.watch(id, std::move(message.fds), limit));
     }
@@ -294,8 +343,14 @@ Result<void> Server::prepare(int client, const std::string& name, bool host_netw
         (void)os::reap(cell.pidfd.get());
         return sent;
     }
-    TRY(add(cell.pidfd.get(), [this, name] { on_cell_ended(name); }));
+    const int fd = cell.pidfd.get();
     cells_[name] = Spare{std::move(cell), client};
+    if (auto added = add(fd, [this, name](std::uint32_t) { on_cell_ended(name); }); !added) {
+        discard(cells_.at(name));
+        (void)os::wait_ended(fd, 1000);
+        on_cell_ended(name);
+        return added;
+    }
     return {};
 }
 
@@ -308,14 +363,29 @@ void Server::on_cell_ended(const std::string& name) {
     const auto found = cells_.find(name);
     if (found == cells_.end())
         return;
-    remove(found->second.cell.pidfd.get());
-    (void)os::reap(found->second.cell.pidfd.get());
+    const auto& cell = found->second.cell;
+    if (const auto result = os::reap(cell.pidfd.get()); result && !result->changed)
+        return; // an event of an older descriptor with the same number
+    remove(cell.pidfd.get());
+    // Why its prelude failed, for whoever wants to launch in it.
+    pollfd waiting{cell.control.get(), POLLIN, 0};
+    if (failed_cells_.size() < kMaxCells && ::poll(&waiting, 1, 0) > 0)
+        if (const auto message = os::receive_message(cell.control.get(), sizeof(launch::Report)); message && message->bytes.size() == sizeof(launch::Report)) {
+            launch::Report report{};
+            std::memcpy(&report, message->bytes.data(), sizeof report);
+            if (report.kind == launch::ReportKind::failed)
+                failed_cells_[name] = {report.step, report.value};
+        }
     cells_.erase(found);
     tell_all(keeper_message(KeeperKind::cell_lost, 0).text(name));
 }
 
 Result<void> Server::launch(int client, std::uint32_t sequence, const std::string& id, const std::string& cell_name, std::vector<UniqueFd> fds) {
     const auto found = cells_.find(cell_name);
+    if (const auto failed = failed_cells_.extract(cell_name)) {
+        tell(client, keeper_message(KeeperKind::failed_step, sequence).u32(failed.mapped().step).i32(failed.mapped().error));
+        return {};
+    }
     if (found == cells_.end())
         return fail_errno("launch in cell '" + cell_name + "'", ENOENT);
     if (id.empty() || processes_.contains(id))
@@ -348,8 +418,8 @@ Result<void> Server::start(int client, std::uint32_t sequence, std::string id, s
     const auto started = [&]() -> Result<void> {
         if (fds.empty())
             return fail_errno("launch without a plan", EINVAL);
-        TRY(add(process.cell.control.get(), [this, id] { on_report(id); }));
-        TRY(add(process.cell.pidfd.get(), [this, id] { on_ended(id); }));
+        TRY(add(process.cell.control.get(), [this, id](std::uint32_t) { on_report(id); }));
+        TRY(add(process.cell.pidfd.get(), [this, id](std::uint32_t) { on_ended(id); }));
         return send_plan(process.cell, fds, true);
     }();
     if (!started) { // ends as an unknown child; nothing was reported
@@ -445,6 +515,10 @@ void Server::on_ended(const std::string& id) {
     }
     process.phase = ContainerPhase::exited;
     process.cell.pidfd.reset();
+    if (process.is_exec() && clients_.empty()) { // only whoever asked for it would want to know
+        processes_.erase(found);
+        return;
+    }
     tell_all(keeper_message(KeeperKind::exited, 0).text(id).i32(process.status));
 }
 
@@ -461,6 +535,10 @@ Result<void> Server::forget(const std::string& id) {
     const auto found = processes_.find(id);
     if (found == processes_.end())
         return {};
+    if (found->second.phase == ContainerPhase::starting) { // given up: it must not become a container later
+        found->second.client = -1;
+        return os::send_signal(found->second.cell.pidfd.get(), SIGKILL);
+    }
     if (found->second.phase != ContainerPhase::exited)
         return fail_errno("forget '" + id + "', which runs", EBUSY);
     processes_.erase(found);

@@ -16,6 +16,7 @@
 #include "wire/keeper_protocol.h"
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -43,19 +44,34 @@ private:
         std::uint64_t cloned_ns = 0;
         [[nodiscard]] bool is_exec() const { return !container.empty(); }
     };
+    struct Spare {
+        Cell cell;
+        int client; // who had it prepared, and is the only one to know of it
+    };
     struct Helper {
         std::string name;
         pid_t pid;
         Pidfd pidfd;
     };
-    using Handler = std::function<void()>;
+    // Somebody who asks. What they do not read at once waits here, up to a limit.
+    struct Client {
+        UniqueFd socket;
+        std::deque<os::Message> queue;
+    };
+    struct PreludeFailure {
+        std::uint32_t step;
+        int error;
+    };
+    using Handler = std::function<void(std::uint32_t events)>;
 
     Server() = default;
     [[nodiscard]] Result<void> add(int fd, Handler handler);
     void remove(int fd);
 
     void accept_client();
-    void on_client(int fd);
+    void on_client(int fd, std::uint32_t events);
+    void flush(int fd);
+    void want(int fd, std::uint32_t events);
     void disconnect(int fd);
     void tell(int client, const wire::Writer& message, std::span<const int> fds = {});
     void tell_all(const wire::Writer& message, std::span<const int> fds = {});
@@ -85,12 +101,9 @@ private:
     Cloner cloner_;
     LogCap logs_;
     std::map<int, std::shared_ptr<Handler>> handlers_;
-    std::map<int, UniqueFd> clients_;
-    struct Spare {
-        Cell cell;
-        int client; // who had it prepared, and is the only one to know of it
-    };
+    std::map<int, Client> clients_;
     std::map<std::string, Spare> cells_;
+    std::map<std::string, PreludeFailure> failed_cells_; // why a cell is gone, until somebody asks for it
     std::map<std::string, Process> processes_;
     std::map<std::string, std::vector<UniqueFd>> store_;
     std::map<int, Helper> helpers_; // by pidfd

@@ -108,8 +108,10 @@ public:
 
     // The next step; false at the end or where the plan is malformed (valid() is false then).
     bool next(StepView& out) {
-        if (!valid_ || index_ == steps_)
+        if (!valid_ || index_ == steps_) {
+            valid_ &= offset_ == size_; // nothing may follow the last step
             return false;
+        }
         const std::size_t left = size_ - offset_;
         const auto* step = reinterpret_cast<const Step*>(bytes_ + offset_);
         const bool sound = left >= sizeof(Step) && step->size % 8 == 0 && step->size >= sizeof(Step) && step->size <= left &&

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <filesystem>
+#include <limits>
 #include <linux/openat2.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -12,6 +13,9 @@
 
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010U // Linux 6.3
+#endif
+#ifndef F_SEAL_EXEC
+#define F_SEAL_EXEC 0x0020 // Linux 6.3
 #endif
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U // Linux 6.3
@@ -53,6 +57,7 @@ Result<std::string> read_all(int fd, std::size_t limit) {
     std::size_t step = 4096;
     if (::fstat(fd, &info) == 0 && info.st_size > 0)
         step = static_cast<std::size_t>(info.st_size) + 1;
+    limit = std::min<std::size_t>(limit, std::numeric_limits<std::ptrdiff_t>::max() - 1);
     step = std::min(step, limit + 1);
     for (;;) {
         const auto have = out.size();
@@ -159,10 +164,13 @@ Result<UniqueFd> sealed_memfd(const char* name, std::string_view bytes, bool exe
         return fail_errno("memfd_create");
     UniqueFd fd(raw);
     TRY(write_all(fd.get(), bytes));
-    if (::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+    // Nor may its execute bit be taken away (Linux 6.3; EINVAL before): it is shared by all who execute it.
+    if (executable && ::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_EXEC) < 0 && errno != EINVAL && errno != EPERM)
         return fail_errno("seal memfd");
     if (::lseek(fd.get(), 0, SEEK_SET) < 0)
         return fail_errno("lseek memfd");
+    if (::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+        return fail_errno("seal memfd");
     return fd;
 }
 

@@ -31,9 +31,11 @@ Result<RunSpec> default_command(const Squishfile& file) {
     if (!std::filesystem::is_directory(app->path, error))
         return fail(ErrorKind::invalid, "there is no [run], and the layer 'app' ('" + printable(app->path) + "') is not an executable file", kRemedy);
     std::vector<std::string> found;
-    for (const auto& entry : std::filesystem::directory_iterator(app->path, error))
-        if (is_executable_file(entry.path()))
-            found.push_back(entry.path().filename());
+    for (auto entry = std::filesystem::directory_iterator(app->path, error); !error && entry != std::filesystem::directory_iterator(); entry.increment(error))
+        if (is_executable_file(entry->path()))
+            found.push_back(entry->path().filename());
+    if (error)
+        return fail_errno("look for a command in '" + printable(app->path) + "'", error.value());
     std::ranges::sort(found);
     if (found.size() != 1) {
         std::vector<std::string> shown;

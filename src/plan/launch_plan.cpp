@@ -104,6 +104,8 @@ PlanBuilder make_launch(const ContainerPlan& plan, const std::vector<bool>& fold
 
 PlanBuilder make_exec(const ExecPlan& plan, const IoSlots& io) {
     PlanBuilder steps;
+    // The joining process shows up in the container before it has become the payload: nobody there may look into it.
+    steps.add(StepKind::no_dump, {}, "close the joining process to inspection");
     describe_payload(steps, plan.command, plan.environment, plan.work_folder, plan.user, plan.machine, 0, io);
     steps.add(StepKind::become, {.text1 = plan.command.front()}, "run '" + printable(plan.command.front()) + "'");
     return steps;

@@ -18,6 +18,7 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 namespace {
@@ -47,6 +48,8 @@ void serve_one(stager::Service& service, int client, bool& gone) {
         return;
     }
     auto reply = service.handle(message->body);
+    if (reply && reply->fds.size() > os::kMaxFdsPerMessage)
+        reply = fail(ErrorKind::invalid, "too many mounts for one request");
     std::vector<int> fds;
     if (reply)
         for (const auto& fd : reply->fds)
@@ -75,7 +78,7 @@ Result<void> serve(int listener) {
             continue;
         }
         if (waiting[0].revents) {
-            UniqueFd client(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
+            UniqueFd client(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
             const auto peer = client ? os::peer_credentials(client.get()) : fail_errno("accept");
             if (peer && peer->uid == 0 && clients.size() < 16) // our own user; see the keeper
                 clients.push_back(std::move(client));
@@ -96,6 +99,7 @@ Result<void> serve(int listener) {
 
 int main() {
     ::fcntl(3, F_SETFD, FD_CLOEXEC);
+    ::umask(022);
     rlimit limit{};
     if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) {
         limit.rlim_cur = limit.rlim_max;

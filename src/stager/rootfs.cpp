@@ -85,7 +85,18 @@ Result<Located> locate(int rootfs, const std::string& target) {
     }
 }
 
-// Makes one folder of the skeleton, looking like the one of the rootfs that it will cover (or an ordinary one).
+// In an overlay a folder that both layers have looks like the upper one: the skeleton's takes after the rootfs's.
+Result<void> look_like(int skeleton, const char* name, const struct stat& info) {
+    // An id outside our map cannot be given; the folder is root's then, as it would show up anyway.
+    (void)!::fchownat(skeleton, name, info.st_uid, info.st_gid, AT_SYMLINK_NOFOLLOW);
+    if (::fchmodat(skeleton, name, info.st_mode & 07777, 0) < 0)
+        return fail_errno("chmod skeleton folder");
+    const timespec times[2] = {info.st_atim, info.st_mtim};
+    ::utimensat(skeleton, name, times, AT_SYMLINK_NOFOLLOW);
+    return {};
+}
+
+// Makes one folder of the skeleton.
 Result<void> make_folder(int skeleton, int rootfs, const std::string& path) {
     struct stat info {};
     const auto original = os::open_beneath(rootfs, path, O_PATH, kInRoot);
@@ -95,15 +106,7 @@ Result<void> make_folder(int skeleton, int rootfs, const std::string& path) {
             return {};
         return fail_errno("make skeleton folder '" + printable(path) + "'");
     }
-    if (covers) {
-        if (::fchmodat(skeleton, path.c_str() + 1, info.st_mode & 07777, 0) < 0)
-            return fail_errno("chmod skeleton folder");
-        // An id outside our map cannot be given; the folder is root's then, as it would show up anyway.
-        (void)!::fchownat(skeleton, path.c_str() + 1, info.st_uid, info.st_gid, AT_SYMLINK_NOFOLLOW);
-        const timespec times[2] = {info.st_atim, info.st_mtim};
-        ::utimensat(skeleton, path.c_str() + 1, times, AT_SYMLINK_NOFOLLOW);
-    }
-    return {};
+    return covers ? look_like(skeleton, path.c_str() + 1, info) : Result<void>{};
 }
 
 Result<void> make_point(int skeleton, int rootfs, const Point& point) {
@@ -147,6 +150,10 @@ Result<MountFd> RootfsCache::make_merged(int rootfs, const std::string& folder, 
         if (::mkdirat(tmpfs_.get(), (folder + part).c_str(), 0755) < 0)
             return fail_errno("make skeleton");
     const auto skeleton = TRY(os::open_at(tmpfs_.get(), folder + "/skeleton", O_PATH | O_DIRECTORY));
+    struct stat top {};
+    if (::fstat(rootfs, &top) < 0)
+        return fail_errno("look at the rootfs");
+    TRY(look_like(tmpfs_.get(), (folder + "/skeleton").c_str(), top));
     for (const auto& point : missing)
         TRY(make_point(skeleton.get(), rootfs, point));
     // By number, so that no path can hold the ':' or ',' that separates layers and options.
@@ -170,6 +177,15 @@ Result<MountFd> RootfsCache::mount(const std::string& path, std::vector<Point> p
     for (const auto& point : points)
         key += '\0' + point.path + (point.folder ? "/" : "") + '\0' + point.content + (point.generated ? "!" : "");
     auto entry = std::ranges::find(entries_, key, &Entry::key);
+    // A rootfs of the user's own may have changed below its top: what it had of the points is looked at each time.
+    if (entry != entries_.end() && !entry->merged) {
+        for (const auto& point : points)
+            if (!TRY(has(rootfs.get(), point))) {
+                entries_.erase(entry);
+                entry = entries_.end();
+                break;
+            }
+    }
     if (entry == entries_.end()) {
         std::vector<Point> missing;
         for (const auto& point : points)

@@ -118,8 +118,12 @@ Result<Reply> Service::stage(const Json& request) {
 
 Result<Reply> Service::network_up(const Json& request) {
     network::Options options;
-    options.mtu = static_cast<std::uint32_t>(TRY(wire::get_integer(request, "mtu")));
-    wanted_spares_ = static_cast<std::size_t>(TRY(wire::get_integer(request, "spares")));
+    const auto mtu = TRY(wire::get_integer(request, "mtu"));
+    const auto spares = TRY(wire::get_integer(request, "spares"));
+    if (mtu < 576 || mtu > 65520 || spares < 0 || spares > 64)
+        return fail(ErrorKind::invalid, "network.up: mtu or spares out of range");
+    options.mtu = static_cast<std::uint32_t>(mtu);
+    wanted_spares_ = static_cast<std::size_t>(spares);
     if (!network_)
         network_ = TRY(network::Network::open(options));
     Reply reply;

@@ -13,6 +13,32 @@ Result<void> send_json(int socket, const Json& body, std::span<const int> fds) {
     return os::send_message(socket, bytes, fds);
 }
 
+namespace {
+// Copying and destroying a value recurses by its depth: ours are flat.
+bool is_shallow(std::string_view text) {
+    constexpr int kMaxDepth = 16;
+    int depth = 0;
+    bool in_text = false;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        if (in_text) {
+            if (c == '\\')
+                ++i;
+            else if (c == '"')
+                in_text = false;
+        } else if (c == '"') {
+            in_text = true;
+        } else if (c == '[' || c == '{') {
+            if (++depth > kMaxDepth)
+                return false;
+        } else if (c == ']' || c == '}') {
+            --depth;
+        }
+    }
+    return true;
+}
+} // namespace
+
 Result<JsonMessage> receive_json(int socket) {
     auto message = TRY(os::receive_message(socket, kMaxMessageBytes));
     JsonMessage out;
@@ -20,6 +46,8 @@ Result<JsonMessage> receive_json(int socket) {
     out.peer_closed = message.peer_closed;
     if (message.peer_closed)
         return out;
+    if (!is_shallow(message.bytes))
+        return fail(ErrorKind::invalid, "malformed message");
     out.body = Json::parse(message.bytes, nullptr, false);
     if (!out.body.is_object())
         return fail(ErrorKind::invalid, "malformed message");
