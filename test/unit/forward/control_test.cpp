@@ -238,7 +238,7 @@ TEST(PipePool, GivesNobodyMoreThanHalfAndNothingBeyondItsLimit) {
     while (auto pipe = pool.take(two))
         of_two.push_back(std::move(*pipe));
     EXPECT_EQ(of_one.size(), 4U);
-    EXPECT_EQ(of_two.size(), 4U);
+    ASSERT_EQ(of_two.size(), 4U);
     EXPECT_FALSE(pool.take(three));
     pool.give_back(std::move(of_two.back()), two, false);
     EXPECT_EQ(pool.pages_in_use(), 7U);
