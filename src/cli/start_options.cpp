@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "cli/squishfile_source.h"
+#include "plan/container_plan.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -70,10 +71,8 @@ Result<void> apply(const StartOptions& options, Squishfile& file, Environment en
         file.ports.push_back(std::move(*port));
     }
     if (options.has_args) {
-        if (!file.run)
-            return fail(ErrorKind::invalid,
-                        "arguments after '--' need a command, and the squishfile has no [run] table",
-                        "name it: [run] command = …");
+        if (!file.run) // squish puts the command together; the arguments are for that
+            file.run = TRY(plan::default_command(file));
         file.run->args = options.args;
     }
     return {};

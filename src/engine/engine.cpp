@@ -108,9 +108,11 @@ std::size_t Engine::Impl::running_count() const {
 }
 
 Task<void> Engine::Impl::shut_down(bool stop_containers) {
-    if (running_count() > 0 && !stop_containers)
-        co_return fail(ErrorKind::conflict, std::to_string(running_count()) + " containers run", "stop them first, or say --containers");
     shutting_down_ = true;
+    if (running_count() > 0 && !stop_containers) { // they run on, and so does what they need
+        ground_->stop_background();
+        co_return Result<void>{};
+    }
     std::vector<std::string> ids;
     for (const auto& [id, record] : records_)
         if (record->info.state == ContainerState::running)

@@ -118,8 +118,8 @@ public:
     [[nodiscard]] Task<ExitInfo> wait_exec(const std::string& exec_id);
     [[nodiscard]] Task<void> kill_exec(const std::string& exec_id, int signal_number);
 
-    // Kills nothing; with `everything` stops all containers and the helpers first (`daemon stop` does so only when
-    // no container runs, or when told).
+    // Before the engine is destroyed for good. Containers that run go on, and keeper and helpers with them, unless
+    // `stop_containers`; where none runs (any more), keeper, helpers and uplink end.
     [[nodiscard]] Task<void> shut_down(bool stop_containers);
     [[nodiscard]] std::size_t running_count() const;
 

@@ -18,6 +18,7 @@ namespace squish {
 namespace {
 
 constexpr std::size_t kRecentEnds = 512;
+constexpr auto kPolitePause = std::chrono::milliseconds(1);
 constexpr auto kKillPatience = std::chrono::seconds(10); // from SIGKILL to the end
 
 ExitInfo exit_info(int wait_status, bool asked_for) {
@@ -89,11 +90,14 @@ void Engine::Impl::finish(const RecordPtr& record, ExitInfo exit) {
             save_quietly(*record);
     }
     asio::co_spawn(executor_, clean_up(record), asio::detached);
-    ground_->refill(std::chrono::milliseconds(1));
+    ground_->refill(2 * kPolitePause);
 }
 
 asio::awaitable<void> Engine::Impl::clean_up(RecordPtr record) {
     const auto& info = record->info;
+    // Whoever waits for the end is a few turns of the loop away: they come first.
+    asio::steady_timer turn(executor_, kPolitePause);
+    co_await turn.async_wait(kAwait);
     if (record->published) {
         record->published = false;
         if (auto* forwarder = ground_->forwarder())

@@ -106,6 +106,7 @@ launch::PlanReader map_plan(int memfd) {
     std::uint64_t every_signal = ~0ULL;
     raw::call(__NR_rt_sigprocmask, 0 /* SIG_BLOCK */, raw::arg(&every_signal), 0, sizeof every_signal);
     raw::call(__NR_setsid);
+    raw::prctl(PR_SET_NAME, raw::arg("squish-init")); // newer kernels name it after the memfd it was executed from
     for (;;) {
         launch::PlanMessage message{};
         const int memfd = receive_plan(message);

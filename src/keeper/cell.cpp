@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -41,6 +42,12 @@ constexpr int kInitControl = 3; // init/state.h: kControl
     char* envp[] = {nullptr};
     ::syscall(SYS_execveat, program, "", argv, envp, AT_EMPTY_PATH);
     ::_exit(125);
+}
+
+bool is_ours(int time_namespace) {
+    struct stat theirs {}, ours {};
+    return ::fstat(time_namespace, &theirs) == 0 && ::stat("/proc/self/ns/time_for_children", &ours) == 0 && theirs.st_dev == ours.st_dev &&
+           theirs.st_ino == ours.st_ino;
 }
 
 Result<void> write_map(pid_t pid, const char* file, const std::string& map) {
@@ -82,8 +89,11 @@ Result<Cell> clone_cell(const Cloner& cloner, int network, bool as_sibling) {
 Result<Cell> clone_into(const Cloner& cloner, int pidfd, pid_t pid) {
     auto [ours, theirs] = TRY(os::socket_pair());
     auto [answer, question] = TRY(os::socket_pair());
-    // The payload's time namespace is that of init's children (time_namespaces(7)); a kernel without them has no file.
+    // The payload's time namespace is that of init's children (time_namespaces(7)); a kernel without them has no file, and
+    // a container without one of its own has ours, which cannot be entered from within (EPERM) and need not be.
     auto time = os::open_namespace(pid, "time_for_children");
+    if (time && is_ours(time->get()))
+        time = fail_errno("own time namespace", ENOENT);
     auto middle = TRY(os::clone_process(0));
     if (middle.pid == 0) {
         const auto give_up = [&] {

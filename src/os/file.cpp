@@ -5,7 +5,6 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <filesystem>
-#include <limits>
 #include <linux/openat2.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -57,7 +56,7 @@ Result<std::string> read_all(int fd, std::size_t limit) {
     std::size_t step = 4096;
     if (::fstat(fd, &info) == 0 && info.st_size > 0)
         step = static_cast<std::size_t>(info.st_size) + 1;
-    limit = std::min<std::size_t>(limit, std::numeric_limits<std::ptrdiff_t>::max() - 1);
+    limit = std::min(limit, std::size_t{1} << 40); // limit + 1 must not overflow
     step = std::min(step, limit + 1);
     for (;;) {
         const auto have = out.size();
