@@ -40,7 +40,8 @@ Result<Paths> find_paths() {
     const auto home = environment("HOME");
     if (!home.starts_with('/') &&
         (!environment("XDG_DATA_HOME").starts_with('/') || !environment("XDG_CONFIG_HOME").starts_with('/')))
-        return fail(ErrorKind::invalid, "HOME is not set to an absolute path", "set HOME, or XDG_DATA_HOME and XDG_CONFIG_HOME");
+        return fail(ErrorKind::invalid, "HOME is not set to an absolute path",
+                    "set HOME, or XDG_DATA_HOME and XDG_CONFIG_HOME");
     paths.data = absolute_or(environment("XDG_DATA_HOME"), home + "/.local/share") + "/squish";
     paths.config = absolute_or(environment("XDG_CONFIG_HOME"), home + "/.config") + "/squish";
     const auto socket = environment("SQUISH_SOCKET");
@@ -61,11 +62,12 @@ Result<void> secure_state_folder(const Paths& paths) {
     if (::mkdir(paths.state.c_str(), 0700) < 0 && errno != EEXIST)
         return fail_errno("make the state folder '" + printable(paths.state) + "'", errno,
                           "make its parent, or set XDG_RUNTIME_DIR to a folder of yours");
-    struct stat info {};
+    struct stat info{};
     if (::lstat(paths.state.c_str(), &info) < 0)
         return fail_errno("look at the state folder '" + printable(paths.state) + "'");
     if (!S_ISDIR(info.st_mode) || info.st_uid != ::getuid() || (info.st_mode & 077) != 0)
-        return fail(ErrorKind::denied, "the state folder '" + printable(paths.state) + "' is not a folder that only you may enter",
+        return fail(ErrorKind::denied,
+                    "the state folder '" + printable(paths.state) + "' is not a folder that only you may enter",
                     "remove it, or set XDG_RUNTIME_DIR to a folder of yours with mode 0700");
     return {};
 }

@@ -10,8 +10,8 @@ std::string errno_text(int error_number) {
 }
 
 std::unexpected<Error> fail_errno(std::string what, int error_number, std::string remedy) {
-    return std::unexpected(Error{ErrorKind::system, std::move(what) + ": " + errno_text(error_number),
-                                 std::move(remedy), error_number});
+    return std::unexpected(
+        Error{ErrorKind::system, std::move(what) + ": " + errno_text(error_number), std::move(remedy), error_number});
 }
 
 } // namespace squish

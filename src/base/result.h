@@ -42,19 +42,15 @@ struct Error {
     }
 
     // "message (remedy)", the way it is printed after "squish: ".
-    [[nodiscard]] std::string text() const {
-        return remedy.empty() ? message : message + " (" + remedy + ")";
-    }
+    [[nodiscard]] std::string text() const { return remedy.empty() ? message : message + " (" + remedy + ")"; }
 };
 
-template <class T>
-class [[nodiscard]] Result : public std::expected<T, Error> {
+template <class T> class [[nodiscard]] Result : public std::expected<T, Error> {
 public:
     using std::expected<T, Error>::expected;
 };
 
-template <>
-class [[nodiscard]] Result<void> : public std::expected<void, Error> {
+template <> class [[nodiscard]] Result<void> : public std::expected<void, Error> {
 public:
     using std::expected<void, Error>::expected;
 };

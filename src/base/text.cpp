@@ -134,7 +134,8 @@ std::string printable(std::string_view text) {
         const auto lead = static_cast<unsigned char>(text[0]);
         std::size_t length = utf8_length(text);
         // C0, DEL, and the C1 controls (U+0080..U+009F), which some terminals obey
-        const bool control = lead < 0x20 || lead == 0x7F || (length == 2 && lead == 0xC2 && static_cast<unsigned char>(text[1]) < 0xA0);
+        const bool control =
+            lead < 0x20 || lead == 0x7F || (length == 2 && lead == 0xC2 && static_cast<unsigned char>(text[1]) < 0xA0);
         if (length == 0 || control) {
             length = std::max<std::size_t>(length, 1);
             for (std::size_t i = 0; i < length; ++i) {

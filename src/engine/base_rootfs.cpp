@@ -4,8 +4,8 @@
 #include "os/file.h"
 
 #include <cerrno>
-#include <filesystem>
 #include <fcntl.h>
+#include <filesystem>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -23,7 +23,8 @@ Result<void> copy_tree(const fs::path& from, const fs::path& to) {
         return fail_errno("copy '" + from.string() + "' to '" + to.string() + "'", error.value());
     // Folders are made under our umask, which is nobody's business in the container.
     fs::permissions(to, fs::status(from, error).permissions(), error);
-    for (auto at = fs::recursive_directory_iterator(from, error); !error && at != fs::recursive_directory_iterator(); at.increment(error))
+    for (auto at = fs::recursive_directory_iterator(from, error); !error && at != fs::recursive_directory_iterator();
+         at.increment(error))
         if (at->is_directory(error) && !at->is_symlink(error))
             fs::permissions(to / fs::relative(at->path(), from), at->status(error).permissions(), error);
     if (error)
@@ -33,9 +34,10 @@ Result<void> copy_tree(const fs::path& from, const fs::path& to) {
 
 void remove_leftovers(const fs::path& folder) {
     std::error_code error;
-    for (auto entry = fs::directory_iterator(folder, error); !error && entry != fs::directory_iterator(); entry.increment(error))
+    for (auto entry = fs::directory_iterator(folder, error); !error && entry != fs::directory_iterator();
+         entry.increment(error))
         if (entry->path().filename().string().starts_with(".new-"))
-            (void)os::remove_tree(entry->path());
+            (void) os::remove_tree(entry->path());
 }
 
 } // namespace
@@ -43,7 +45,8 @@ void remove_leftovers(const fs::path& folder) {
 Result<BaseRootfs> provide_base_rootfs(const Paths& paths) {
     auto text = os::read_file(paths.share + "/base.version");
     if (!text)
-        return fail(ErrorKind::unavailable, "the built-in rootfs is missing: " + text.error().message, "run ./setup.sh install, or name a rootfs layer (rootfs = true)");
+        return fail(ErrorKind::unavailable, "the built-in rootfs is missing: " + text.error().message,
+                    "run ./setup.sh install, or name a rootfs layer (rootfs = true)");
     const auto version = std::string(trim(*text));
     const auto store = paths.data + "/rootfs";
     BaseRootfs base{store + "/base-" + version, version};

@@ -1,5 +1,5 @@
-// The user's own copy of the built-in rootfs: DATA/rootfs/base-VERSION. A copy, because files of root must belong to the
-// root of the user's namespace, which is the user.
+// The user's own copy of the built-in rootfs: DATA/rootfs/base-VERSION. A copy, because files of root must belong to
+// the root of the user's namespace, which is the user.
 #pragma once
 
 #include "base/paths.h"

@@ -28,7 +28,8 @@ using wire::Json;
 
 namespace {
 
-constexpr std::chrono::milliseconds kRefillPause{20}; // for a container that lives; one that ends soon refills at its end
+constexpr std::chrono::milliseconds kRefillPause{
+    20}; // for a container that lives; one that ends soon refills at its end
 
 std::string command_line(const std::vector<std::string>& arguments) {
     return join(arguments, " ");
@@ -90,12 +91,9 @@ struct Moments {
     std::uint64_t began, cell, staged, received, rooted, executed, told;
 };
 std::vector<std::pair<std::string, std::string>> timings(const Moments& at) {
-    return {{"cell", microseconds(at.began, at.cell)},
-            {"mounts", microseconds(at.cell, at.staged)},
-            {"hand_over", microseconds(at.staged, at.received)},
-            {"root", microseconds(at.received, at.rooted)},
-            {"exec", microseconds(at.rooted, at.executed)},
-            {"report", microseconds(at.executed, at.told)},
+    return {{"cell", microseconds(at.began, at.cell)},           {"mounts", microseconds(at.cell, at.staged)},
+            {"hand_over", microseconds(at.staged, at.received)}, {"root", microseconds(at.received, at.rooted)},
+            {"exec", microseconds(at.rooted, at.executed)},      {"report", microseconds(at.executed, at.told)},
             {"total", microseconds(at.began, at.told)}};
 }
 
@@ -109,7 +107,8 @@ struct HandOver {
     UniqueFd memfd;
     std::vector<int> fds;
 };
-Result<HandOver> make_hand_over(plan::ContainerPlan plan, const Record& record, const AttachedIo& io, const wire::JsonMessage& staged) {
+Result<HandOver> make_hand_over(plan::ContainerPlan plan, const Record& record, const AttachedIo& io,
+                                const wire::JsonMessage& staged) {
     const auto kinds = staged.body.find("kinds");
     if (kinds == staged.body.end() || !kinds->is_array() || kinds->size() != plan.mounts.size())
         return fail(ErrorKind::unavailable, "malformed answer of squish-stager");
@@ -141,7 +140,8 @@ Result<RecordPtr> Engine::Impl::reserve(const CreateRequest& request) {
     info.file = request.file;
     if (request.file.name) {
         if (const auto taken = names_.find(*request.file.name); taken != names_.end())
-            return fail(ErrorKind::conflict, "the name '" + printable(*request.file.name) + "' is taken by container " + taken->second,
+            return fail(ErrorKind::conflict,
+                        "the name '" + printable(*request.file.name) + "' is taken by container " + taken->second,
                         "choose another, or remove it: squish rm " + *request.file.name);
         info.name = *request.file.name;
     } else {
@@ -209,13 +209,15 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request) {
     if (machine_.single_id)
         info.warnings.push_back(single_id_warning());
     if (mode == NetworkMode::host)
-        info.warnings.emplace_back("[network] mode = \"host\": the container shares the host's network; it can reach everything on the host's loopback");
+        info.warnings.emplace_back("[network] mode = \"host\": the container shares the host's network; it can reach "
+                                   "everything on the host's loopback");
     machine_.resolv_conf = ground_->machine().resolv_conf;
     CO_TRY(plan::refuse_unsupported(request.file, machine_));
     CO_TRY_TO(const auto plan, plan::plan_container(request.file, info.id, info.name, machine_, record->folder));
     info.command = command_line(plan.arguments);
     record->environment = plan.environment;
-    if (request.io.console && !std::ranges::any_of(plan.environment, [](const auto& pair) { return pair.first == "TERM"; }))
+    if (request.io.console &&
+        !std::ranges::any_of(plan.environment, [](const auto& pair) { return pair.first == "TERM"; }))
         record->environment.emplace_back("TERM", "xterm");
     for (const auto& mount : plan.mounts)
         info.mounts.push_back({mount.source, mount.target, mount.layer, mount.read_only});
@@ -291,15 +293,18 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request) {
         const auto own = failed.step - ahead;
         if (own + 1 == steps.size())
             co_return std::unexpected(explain_run(plan.command, plan.work_folder, failed.error));
-        co_return std::unexpected(explain_step(own < steps.size() ? steps.descriptions()[own] : "start the container", failed.error));
+        co_return std::unexpected(
+            explain_step(own < steps.size() ? steps.descriptions()[own] : "start the container", failed.error));
     }
     info.pid = launched->pid;
     info.started_at = now_microseconds();
     info.state = ContainerState::running;
-    info.timings = timings(Moments{began, cell_at, staged_at, launched->received_ns, launched->rooted_ns, launched->executed_ns, monotonic_ns()});
+    info.timings = timings(Moments{began, cell_at, staged_at, launched->received_ns, launched->rooted_ns,
+                                   launched->executed_ns, monotonic_ns()});
 
     if (auto logs = log_descriptors(info, request.io); !logs.empty() && ground_->keeper())
-        (void)co_await ground_->keeper()->watch_log(info.id, config_.log_limit, std::move(logs)); // ended already: nothing to watch
+        (void) co_await ground_->keeper()->watch_log(info.id, config_.log_limit,
+                                                     std::move(logs)); // ended already: nothing to watch
     // After the answer: what it adds to the state written before (the pid, the times) the keeper knows as well.
     asio::post(executor_, [this, record] {
         if (record->info.state == ContainerState::running)
@@ -335,9 +340,10 @@ void Engine::Impl::undo(const RecordPtr& record) {
     const auto slot = std::exchange(record->network, {}).number;
     if (ground_->forwarder() && !record->info.ports.empty())
         asio::co_spawn(
-            executor_, [this, id = record->info.id]() -> asio::awaitable<void> {
+            executor_,
+            [this, id = record->info.id]() -> asio::awaitable<void> {
                 if (auto* forwarder = ground_->forwarder())
-                    (void)co_await forwarder->ask(release_request(id));
+                    (void) co_await forwarder->ask(release_request(id, std::chrono::milliseconds(0)));
             },
             asio::detached);
     if (ground_->keeper()) {

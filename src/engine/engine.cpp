@@ -41,13 +41,14 @@ Engine::Impl::Impl(asio::io_context& loop, Paths paths, EngineConfig config)
     : executor_(loop.get_executor()), paths_(std::move(paths)), config_(config) {
     machine_.time_namespaces = ::access("/proc/self/ns/time_for_children", F_OK) == 0;
     machine_.descriptor_limit = descriptor_limit();
-    ground_ = std::make_unique<Ground>(executor_, paths_, config_,
-                                       Ground::Events{
-                                           .connected = [this](std::vector<KeptContainer> kept) { on_connected(std::move(kept)); },
-                                           .exited = [this](std::string id, int status) { on_exited(id, status); },
-                                           .keeper_lost = [this] { on_keeper_lost(); },
-                                           .forwarder_started = [this] { asio::co_spawn(executor_, republish(), asio::detached); },
-                                       });
+    ground_ = std::make_unique<Ground>(
+        executor_, paths_, config_,
+        Ground::Events{
+            .connected = [this](std::vector<KeptContainer> kept) { on_connected(std::move(kept)); },
+            .exited = [this](std::string id, int status) { on_exited(id, status); },
+            .keeper_lost = [this] { on_keeper_lost(); },
+            .forwarder_started = [this] { asio::co_spawn(executor_, republish(), asio::detached); },
+        });
 }
 
 Task<void> Engine::Impl::open() {
@@ -57,7 +58,8 @@ Task<void> Engine::Impl::open() {
     // One engine per state folder: two would end each other's containers.
     CO_TRY_TO(lock_, os::open_file(paths_.state + "/engine.lock", O_RDWR | O_CREAT, 0600));
     if (::flock(lock_.get(), LOCK_EX | LOCK_NB) < 0)
-        co_return fail(ErrorKind::conflict, "another squish engine uses '" + paths_.state + "'", "is another squishd running? see 'squish daemon status'");
+        co_return fail(ErrorKind::conflict, "another squish engine uses '" + paths_.state + "'",
+                       "is another squishd running? see 'squish daemon status'");
     CO_TRY_TO(const auto base, provide_base_rootfs(paths_));
     machine_.base_rootfs = base.path;
     machine_.base_version = base.version;
@@ -87,13 +89,15 @@ Result<std::string> Engine::Impl::find(std::string_view reference) const {
         return matches.front();
     if (matches.empty())
         return fail(ErrorKind::not_found, "no container '" + printable(text) + "'", "see 'squish ps -a'");
-    return fail(ErrorKind::conflict, "'" + printable(text) + "' is ambiguous: " + join(shown, ", "), "give more of the id or name");
+    return fail(ErrorKind::conflict, "'" + printable(text) + "' is ambiguous: " + join(shown, ", "),
+                "give more of the id or name");
 }
 
 std::vector<ContainerInfo> Engine::Impl::list(bool with_exited) const {
     std::vector<ContainerInfo> out;
     for (const auto& [id, record] : records_)
-        if (record->info.state == ContainerState::running || (with_exited && record->info.state == ContainerState::exited))
+        if (record->info.state == ContainerState::running ||
+            (with_exited && record->info.state == ContainerState::exited))
             out.push_back(record->info);
     std::ranges::sort(out, {}, &ContainerInfo::created_at);
     return out;
@@ -104,7 +108,8 @@ Result<ContainerInfo> Engine::Impl::inspect(const std::string& id) const {
 }
 
 std::size_t Engine::Impl::running_count() const {
-    return static_cast<std::size_t>(std::ranges::count_if(records_, [](const auto& entry) { return entry.second->info.state == ContainerState::running; }));
+    return static_cast<std::size_t>(std::ranges::count_if(
+        records_, [](const auto& entry) { return entry.second->info.state == ContainerState::running; }));
 }
 
 Task<void> Engine::Impl::shut_down(bool stop_containers) {
@@ -124,7 +129,7 @@ Task<void> Engine::Impl::shut_down(bool stop_containers) {
         asio::co_spawn(
             executor_,
             [this, id, left, all_ended]() -> asio::awaitable<void> {
-                (void)co_await stop(id, std::chrono::seconds(10));
+                (void) co_await stop(id, std::chrono::seconds(10));
                 if (--*left == 0)
                     all_ended->open();
             },
@@ -150,7 +155,8 @@ std::string Engine::Impl::describe() const {
     return out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-// --- the public face ---------------------------------------------------------------------------------------------------
+// --- the public face
+// ---------------------------------------------------------------------------------------------------
 
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Engine::~Engine() = default;

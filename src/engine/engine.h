@@ -24,8 +24,7 @@
 
 namespace squish {
 
-template <class T>
-using Task = boost::asio::awaitable<Result<T>>;
+template <class T> using Task = boost::asio::awaitable<Result<T>>;
 
 // Squishd's configuration (squishd.toml); defaults hold where the file is absent.
 struct EngineConfig {
@@ -44,7 +43,7 @@ struct AttachedIo {
 };
 
 struct CreateRequest {
-    Squishfile file;         // paths resolved (resolve_paths)
+    Squishfile file; // paths resolved (resolve_paths)
     bool remove_on_exit = false;
     AttachedIo io;
 };
@@ -53,9 +52,9 @@ enum class ContainerState { created, running, exited };
 
 // How a container (or an exec) ended.
 struct ExitInfo {
-    int code = 0;          // the payload's own, 128 + signal, or 125
-    int signal = 0;        // the signal that ended it, 0 where none did
-    std::string reason;    // "exited", "signaled", "killed", "keeper-lost"
+    int code = 0;       // the payload's own, 128 + signal, or 125
+    int signal = 0;     // the signal that ended it, 0 where none did
+    std::string reason; // "exited", "signaled", "killed", "keeper-lost"
 };
 
 struct MountInfo {
@@ -66,25 +65,25 @@ struct MountInfo {
 struct ContainerInfo {
     std::string id, name;
     ContainerState state = ContainerState::created;
-    pid_t pid = 0;                        // host pid of the container's PID 1; 0 where it does not run
+    pid_t pid = 0; // host pid of the container's PID 1; 0 where it does not run
     std::int64_t created_at = 0, started_at = 0, exited_at = 0; // microseconds since the epoch; 0: not yet
     std::optional<ExitInfo> exit;
-    std::string command;                  // for lists: the command and its arguments
+    std::string command; // for lists: the command and its arguments
     std::vector<PortSpec> ports;
-    std::string address;                  // "10.89.0.2", empty without a network
-    std::string network_mode;             // "bridge", "none", "host"
+    std::string address;      // "10.89.0.2", empty without a network
+    std::string network_mode; // "bridge", "none", "host"
     std::vector<MountInfo> mounts;
-    bool attached = false;                // stdout and stderr went to the caller; there are no logs
-    std::string stdout_log, stderr_log;   // paths; empty where attached
+    bool attached = false;              // stdout and stderr went to the caller; there are no logs
+    std::string stdout_log, stderr_log; // paths; empty where attached
     bool terminal = false;
     bool remove_on_exit = false;
     Squishfile file;
-    std::vector<std::string> warnings;    // what the user should know about this container
+    std::vector<std::string> warnings;                        // what the user should know about this container
     std::vector<std::pair<std::string, std::string>> timings; // step → microseconds, of the start
 };
 
 struct ExecRequest {
-    std::vector<std::string> command; // not empty
+    std::vector<std::string> command;                     // not empty
     std::vector<std::pair<std::string, std::string>> env; // on top of the container's own
     std::optional<std::string> workdir;
     std::optional<UserSpec> user;
@@ -94,7 +93,8 @@ struct ExecRequest {
 class Engine {
 public:
     // Connects to what is there (or starts it on first use), reads the state folder, cleans up what is stale.
-    [[nodiscard]] static Task<std::unique_ptr<Engine>> open(boost::asio::io_context& loop, Paths paths, EngineConfig config);
+    [[nodiscard]] static Task<std::unique_ptr<Engine>> open(boost::asio::io_context& loop, Paths paths,
+                                                            EngineConfig config);
     ~Engine();
 
     // Starts a container and returns its id once the payload has been executed. On error nothing is left.

@@ -64,7 +64,8 @@ Task<std::string> Engine::Impl::exec(std::string id, ExecRequest request) {
     plan.user = request.user ? *request.user : run && run->user ? *run->user : UserSpec{};
     plan.machine = machine_;
     if (machine_.single_id && (plan.user.uid != 0 || plan.user.gid != 0))
-        co_return fail(ErrorKind::unsupported, "only one id is mapped for this account: no other user can be had", "give it a range in /etc/subuid and /etc/subgid");
+        co_return fail(ErrorKind::unsupported, "only one id is mapped for this account: no other user can be had",
+                       "give it a range in /etc/subuid and /etc/subgid");
 
     CO_TRY_TO(auto hand_over, make_exec_hand_over(plan, request.io));
     const auto& steps = hand_over.steps;
@@ -86,7 +87,8 @@ Task<std::string> Engine::Impl::exec(std::string id, ExecRequest request) {
         }
         if (failed.step + 1 == steps.size())
             co_return std::unexpected(explain_run(plan.command.front(), plan.work_folder, failed.error));
-        co_return std::unexpected(explain_step(failed.step < steps.size() ? steps.descriptions()[failed.step] : "join the container", failed.error));
+        co_return std::unexpected(explain_step(
+            failed.step < steps.size() ? steps.descriptions()[failed.step] : "join the container", failed.error));
     }
     co_return exec_id;
 }

@@ -22,7 +22,9 @@ Error explain_run(const std::string& command, const std::string& work_folder, in
     const int part = value / launch::kPart;
     const int error = value % launch::kPart;
     const auto name = "'" + printable(command) + "'";
-    const auto failed = [&](const std::string& what) { return Error{ErrorKind::start_failed, "cannot " + what + ": " + errno_text(error), "", error}; };
+    const auto failed = [&](const std::string& what) {
+        return Error{ErrorKind::start_failed, "cannot " + what + ": " + errno_text(error), "", error};
+    };
     switch (static_cast<launch::RunPart>(part)) {
     case launch::kTerminal:
         return failed("give the payload a terminal");
@@ -38,12 +40,15 @@ Error explain_run(const std::string& command, const std::string& work_folder, in
         break;
     }
     if (error == ENOENT || error == ENOTDIR)
-        return {ErrorKind::no_command, "cannot run " + name + ": not found in the container, or its interpreter or loader is not",
+        return {ErrorKind::no_command,
+                "cannot run " + name + ": not found in the container, or its interpreter or loader is not",
                 "check the command and the layers", error};
     if (error == EACCES)
-        return {ErrorKind::not_executable, "cannot run " + name + ": " + errno_text(error), "is it a file with the execute bit?", error};
+        return {ErrorKind::not_executable, "cannot run " + name + ": " + errno_text(error),
+                "is it a file with the execute bit?", error};
     if (error == ENOEXEC)
-        return {ErrorKind::not_executable, "cannot run " + name + ": " + errno_text(error), "is it a program for this machine?", error};
+        return {ErrorKind::not_executable, "cannot run " + name + ": " + errno_text(error),
+                "is it a program for this machine?", error};
     return {ErrorKind::not_executable, "cannot run " + name + ": " + errno_text(error), "", error};
 }
 

@@ -18,8 +18,7 @@ namespace squish {
 namespace {
 
 // GCC 12 cannot compile a braced list among the arguments of a co_await: lists and requests are made by functions.
-template <class... Fds>
-std::vector<int> list(Fds... fds) {
+template <class... Fds> std::vector<int> list(Fds... fds) {
     return {fds...};
 }
 
@@ -28,10 +27,10 @@ std::vector<int> list(Fds... fds) {
 using wire::to_request;
 
 Ground::Ground(asio::any_io_executor executor, const Paths& paths, const EngineConfig& config, Events events)
-    : executor_(std::move(executor)), paths_(paths), config_(config), events_(std::move(events)), refill_timer_(executor_) {}
+    : executor_(std::move(executor)), paths_(paths), config_(config), events_(std::move(events)),
+      refill_timer_(executor_) {}
 
-template <class Start>
-Task<void> Ground::once(Gate& gate, Start start) {
+template <class Start> Task<void> Ground::once(Gate& gate, Start start) {
     if (gate.running) {
         const auto running = gate.running;
         co_await running->wait();
@@ -43,7 +42,8 @@ Task<void> Ground::once(Gate& gate, Start start) {
     co_return result;
 }
 
-// --- the keeper -------------------------------------------------------------------------------------------------------
+// --- the keeper
+// -------------------------------------------------------------------------------------------------------
 
 Task<void> Ground::connect_keeper(UniqueFd socket) {
     keeper_ = std::make_unique<KeeperClient>(
@@ -51,7 +51,10 @@ Task<void> Ground::connect_keeper(UniqueFd socket) {
         KeeperClient::Events{
             .exited = [this](std::string id, int status) { events_.exited(std::move(id), status); },
             .helper_exited = [this](std::string name, int) { on_helper_exited(name); },
-            .cell_lost = [this](std::string name) { std::erase_if(spare_cells_, [&](const PreparedCell& cell) { return cell.name == name; }); },
+            .cell_lost =
+                [this](std::string name) {
+                    std::erase_if(spare_cells_, [&](const PreparedCell& cell) { return cell.name == name; });
+                },
             .closed = [this] { asio::co_spawn(executor_, on_keeper_closed(), asio::detached); },
         });
     std::vector<KeptContainer> kept;
@@ -94,26 +97,27 @@ Task<void> Ground::need_keeper() {
     co_return fail(ErrorKind::unavailable, "the keeper does not stay alive", "see '" + paths_.state + "/keeper.log'");
 }
 
-// The end of the connection is not the end of the keeper: it hangs up on who does not read. Its pidfd says which it was;
-// a process closes its descriptors a moment before it counts as ended.
+// The end of the connection is not the end of the keeper: it hangs up on who does not read. Its pidfd says which it
+// was; a process closes its descriptors a moment before it counts as ended.
 asio::awaitable<void> Ground::on_keeper_closed() {
     spare_cells_.clear(); // the keeper ends the cells of a client that is gone
     if (stopping_)
         co_return;
     bool ended = !keeper_pidfd_;
     if (!ended) {
-        const auto watch = std::make_shared<asio::posix::stream_descriptor>(executor_, ::fcntl(keeper_pidfd_.get(), F_DUPFD_CLOEXEC, 0));
+        const auto watch = std::make_shared<asio::posix::stream_descriptor>(
+            executor_, ::fcntl(keeper_pidfd_.get(), F_DUPFD_CLOEXEC, 0));
         asio::steady_timer patience(executor_, std::chrono::seconds(1));
         patience.async_wait([watch](const boost::system::error_code& error) {
             if (!error)
                 watch->cancel();
         });
-        (void)co_await watch->async_wait(asio::posix::stream_descriptor::wait_read, kAwait);
+        (void) co_await watch->async_wait(asio::posix::stream_descriptor::wait_read, kAwait);
         patience.cancel();
         ended = os::has_ended(keeper_pidfd_.get());
     }
     if (!ended) {
-        (void)co_await need_keeper(); // `connected` tells what is there
+        (void) co_await need_keeper(); // `connected` tells what is there
         co_return;
     }
     network_up_ = false;
@@ -127,14 +131,17 @@ asio::awaitable<void> Ground::on_keeper_closed() {
     events_.keeper_lost();
 }
 
-// --- its helpers ------------------------------------------------------------------------------------------------------
+// --- its helpers
+// ------------------------------------------------------------------------------------------------------
 
-Task<std::unique_ptr<HelperClient>> Ground::start_helper(std::string program, std::string socket_path, Link::OnClosed on_closed) {
+Task<std::unique_ptr<HelperClient>> Ground::start_helper(std::string program, std::string socket_path,
+                                                         Link::OnClosed on_closed) {
     auto socket = os::connect_unix(socket_path, SOCK_SEQPACKET);
     if (!socket) { // nobody listens
         CO_TRY_TO(const auto listener, os::listen_unix(socket_path, SOCK_SEQPACKET));
         CO_TRY_TO(const auto binary, os::open_file(paths_.libexec + "/" + program, O_RDONLY));
-        CO_TRY_TO(const auto log, os::open_file(paths_.state + "/" + program + ".log", O_WRONLY | O_CREAT | O_APPEND, 0600));
+        CO_TRY_TO(const auto log,
+                  os::open_file(paths_.state + "/" + program + ".log", O_WRONLY | O_CREAT | O_APPEND, 0600));
         std::vector<int> fds = list(binary.get(), listener.get(), log.get());
         CO_TRY(co_await keeper_->spawn(program, std::move(fds)));
         socket = os::connect_unix(socket_path, SOCK_SEQPACKET);
@@ -151,12 +158,14 @@ Task<void> Ground::need_stager() {
             co_return Result<void>{};
         auto started = co_await once(stager_gate_, [this]() -> Task<void> {
             CO_TRY(os::make_dirs(paths_.state + "/stage"));
-            CO_TRY_TO(stager_, co_await start_helper("squish-stager", paths_.stager_socket(), [this] { network_up_ = false; }));
+            CO_TRY_TO(stager_,
+                      co_await start_helper("squish-stager", paths_.stager_socket(), [this] { network_up_ = false; }));
             co_return Result<void>{};
         });
         CO_TRY(std::move(started));
     }
-    co_return fail(ErrorKind::unavailable, "squish-stager does not stay alive", "see '" + paths_.state + "/squish-stager.log'");
+    co_return fail(ErrorKind::unavailable, "squish-stager does not stay alive",
+                   "see '" + paths_.state + "/squish-stager.log'");
 }
 
 Task<void> Ground::need_forwarder() {
@@ -170,7 +179,8 @@ Task<void> Ground::need_forwarder() {
         });
         CO_TRY(std::move(started));
     }
-    co_return fail(ErrorKind::unavailable, "squish-forward does not stay alive", "see '" + paths_.state + "/squish-forward.log'");
+    co_return fail(ErrorKind::unavailable, "squish-forward does not stay alive",
+                   "see '" + paths_.state + "/squish-forward.log'");
 }
 
 void Ground::on_helper_exited(const std::string& name) {
@@ -192,7 +202,8 @@ void Ground::on_helper_exited(const std::string& name) {
     }
 }
 
-// --- the network --------------------------------------------------------------------------------------------------------
+// --- the network
+// --------------------------------------------------------------------------------------------------------
 
 Task<void> Ground::need_network() {
     for (int attempt = 0; attempt < 3; ++attempt) {
@@ -231,7 +242,8 @@ Task<void> Ground::start_uplink() {
     options.api_socket = paths_.uplink_socket();
     options.log_fd = log.get();
     CO_TRY_TO(auto started, uplink::start_slirp4netns(facts_.pid, options));
-    const auto ready = std::make_shared<asio::posix::stream_descriptor>(executor_, ::fcntl(started.ready.get(), F_DUPFD_CLOEXEC, 0));
+    const auto ready =
+        std::make_shared<asio::posix::stream_descriptor>(executor_, ::fcntl(started.ready.get(), F_DUPFD_CLOEXEC, 0));
     asio::steady_timer deadline(executor_, std::chrono::seconds(10));
     deadline.async_wait([ready](const boost::system::error_code& error) {
         if (!error)
@@ -241,7 +253,8 @@ Task<void> Ground::start_uplink() {
     while (state && !*state) {
         const auto [error] = co_await ready->async_wait(asio::posix::stream_descriptor::wait_read, kAwait);
         if (error)
-            state = fail(ErrorKind::unavailable, "slirp4netns did not become ready within 10 s", "see '" + paths_.state + "/uplink.log'");
+            state = fail(ErrorKind::unavailable, "slirp4netns did not become ready within 10 s",
+                         "see '" + paths_.state + "/uplink.log'");
         else
             state = uplink::check_ready(started);
     }
@@ -265,15 +278,17 @@ void Ground::watch_uplink(Pidfd pidfd) {
             if (error || watch != uplink_watch_ || stopping_)
                 co_return;
             uplink_pid_ = 0;
-            asio::steady_timer pause(executor_, std::chrono::milliseconds(200)); // one that dies at once must not make us spin
+            asio::steady_timer pause(executor_,
+                                     std::chrono::milliseconds(200)); // one that dies at once must not make us spin
             co_await pause.async_wait(kAwait);
             if (!stopping_ && keeper_ && keeper_->is_open())
-                (void)co_await need_network();
+                (void) co_await need_network();
         },
         asio::detached);
 }
 
-// --- cells --------------------------------------------------------------------------------------------------------------
+// --- cells
+// --------------------------------------------------------------------------------------------------------------
 
 Result<int> Ground::prelude(bool with_sysfs, std::vector<std::string>& descriptions) {
     auto& memfd = with_sysfs ? prelude_with_sysfs_ : prelude_without_;
@@ -295,7 +310,8 @@ Task<PreparedCell> Ground::make_cell(NetworkMode mode) {
         CO_TRY(co_await keeper_->prepare(cell.name, true, list(prelude_fd)));
         co_return cell;
     }
-    CO_TRY_TO(auto answer, co_await stager_->ask(to_request(mode == NetworkMode::bridge ? "network.slot" : "network.isolated")));
+    CO_TRY_TO(auto answer,
+              co_await stager_->ask(to_request(mode == NetworkMode::bridge ? "network.slot" : "network.isolated")));
     if (answer.fds.size() != 2)
         co_return fail(ErrorKind::unavailable, "malformed answer of squish-stager");
     if (mode == NetworkMode::bridge) {
@@ -304,7 +320,8 @@ Task<PreparedCell> Ground::make_cell(NetworkMode mode) {
         CO_TRY_TO(cell.network.address, wire::get_string(answer.body, "address"));
     }
     cell.network.netns = NsFd(std::move(answer.fds[0]));
-    auto prepared = co_await keeper_->prepare(cell.name, false, list(prelude_fd, answer.fds[1].get(), cell.network.netns.get()));
+    auto prepared =
+        co_await keeper_->prepare(cell.name, false, list(prelude_fd, answer.fds[1].get(), cell.network.netns.get()));
     if (!prepared) {
         const auto slot = cell.network.number;
         cell.network = {};
@@ -370,7 +387,7 @@ void Ground::release(std::uint32_t slot) {
                 co_return;
             auto request = to_request("network.release");
             request["slot"] = slot;
-            (void)co_await stager_->ask(std::move(request));
+            (void) co_await stager_->ask(std::move(request));
         },
         asio::detached);
 }
@@ -382,7 +399,7 @@ void Ground::retain(const std::vector<std::uint32_t>& slots) {
             auto request = to_request("network.retain");
             request["slots"] = slots;
             if (co_await need_stager())
-                (void)co_await stager_->ask(std::move(request));
+                (void) co_await stager_->ask(std::move(request));
         },
         asio::detached);
 }
@@ -392,9 +409,9 @@ Task<void> Ground::shut_down() {
     spare_cells_.clear();
     if (!keeper_)
         co_return Result<void>{};
-    (void)co_await keeper_->shut_down();
+    (void) co_await keeper_->shut_down();
     if (keeper_pidfd_)
-        (void)os::wait_ended(keeper_pidfd_.get(), 6000);
+        (void) os::wait_ended(keeper_pidfd_.get(), 6000);
     co_return Result<void>{};
 }
 

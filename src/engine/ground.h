@@ -75,11 +75,11 @@ private:
     struct Gate {
         std::shared_ptr<Latch> running;
     };
-    template <class Start>
-    Task<void> once(Gate& gate, Start start);
+    template <class Start> Task<void> once(Gate& gate, Start start);
 
     [[nodiscard]] Task<void> connect_keeper(UniqueFd socket);
-    [[nodiscard]] Task<std::unique_ptr<HelperClient>> start_helper(std::string program, std::string socket_path, Link::OnClosed on_closed);
+    [[nodiscard]] Task<std::unique_ptr<HelperClient>> start_helper(std::string program, std::string socket_path,
+                                                                   Link::OnClosed on_closed);
     [[nodiscard]] Task<void> start_uplink();
     void watch_uplink(Pidfd pidfd);
     [[nodiscard]] Task<PreparedCell> make_cell(NetworkMode mode);

@@ -4,7 +4,8 @@ namespace squish {
 
 using wire::Json;
 
-HelperClient::HelperClient(const asio::any_io_executor& executor, std::string name, UniqueFd socket, Link::OnClosed on_closed)
+HelperClient::HelperClient(const asio::any_io_executor& executor, std::string name, UniqueFd socket,
+                           Link::OnClosed on_closed)
     : link_(Link::make(
           executor, std::move(name), std::move(socket), wire::kMaxMessageBytes,
           [](const os::Message& message) -> std::uint32_t {

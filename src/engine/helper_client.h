@@ -14,7 +14,8 @@ public:
     HelperClient& operator=(const HelperClient&) = delete;
     ~HelperClient() { link_->close(); }
 
-    [[nodiscard]] Task<wire::JsonMessage> ask(wire::Json request, std::vector<int> fds = {}, std::chrono::milliseconds limit = std::chrono::seconds(20));
+    [[nodiscard]] Task<wire::JsonMessage> ask(wire::Json request, std::vector<int> fds = {},
+                                              std::chrono::milliseconds limit = std::chrono::seconds(20));
     [[nodiscard]] bool is_open() const { return link_->is_open(); }
 
 private:

@@ -20,9 +20,12 @@ std::vector<IdRange> parse_id_ranges(std::string_view text, std::string_view use
         const auto count = parse_number(fields[2]);
         if (!start || !count || *count == 0 || *start > kLastId || *count - 1 > kLastId - *start)
             continue;
-        // newuidmap refuses extents that overlap, be it the same range by name and by number, or one that holds our own id.
+        // newuidmap refuses extents that overlap, be it the same range by name and by number, or one that holds our own
+        // id.
         const IdRange range{*start, *count};
-        const auto overlaps = [&](const IdRange& other) { return range.start < other.start + other.count && other.start < range.start + range.count; };
+        const auto overlaps = [&](const IdRange& other) {
+            return range.start < other.start + other.count && other.start < range.start + range.count;
+        };
         if (!overlaps({uid, 1}) && std::ranges::none_of(ranges, overlaps))
             ranges.push_back(range);
     }

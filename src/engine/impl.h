@@ -1,5 +1,6 @@
 // Engine::Impl: the engine's state and its coroutines, over several files by concern:
-//   create.cpp (start a container), exec.cpp, lifecycle.cpp (end, stop, remove), recover.cpp (after a restart), engine.cpp (the rest)
+//   create.cpp (start a container), exec.cpp, lifecycle.cpp (end, stop, remove), recover.cpp (after a restart),
+//   engine.cpp (the rest)
 #pragma once
 
 #include "engine/ground.h"
@@ -73,8 +74,8 @@ private:
     std::map<std::string, RecordPtr> records_;
     std::map<std::string, std::string> names_; // name → id
     std::map<std::string, std::shared_ptr<Exec>> execs_;
-    std::set<std::string> starting_;            // ids whose start is under way in this process
-    std::map<std::string, int> early_ends_;      // of execs and containers that ended before their start was answered
+    std::set<std::string> starting_;        // ids whose start is under way in this process
+    std::map<std::string, int> early_ends_; // of execs and containers that ended before their start was answered
     std::deque<std::pair<std::string, ExitInfo>> recent_ends_; // of removed ones, for late waiters
     std::unique_ptr<Ground> ground_;
     bool shutting_down_ = false;

@@ -8,9 +8,11 @@ namespace squish {
 using wire::keeper_message;
 using wire::KeeperKind;
 
-KeeperClient::KeeperClient(const asio::any_io_executor& executor, UniqueFd socket, Events events) : events_(std::move(events)) {
+KeeperClient::KeeperClient(const asio::any_io_executor& executor, UniqueFd socket, Events events)
+    : events_(std::move(events)) {
     link_ = Link::make(
-        executor, "the keeper", std::move(socket), wire::kMaxKeeperMessage, [this](const os::Message& message) { return classify(message); },
+        executor, "the keeper", std::move(socket), wire::kMaxKeeperMessage,
+        [this](const os::Message& message) { return classify(message); },
         [this](os::Message message) { on_event(std::move(message)); }, [this] { events_.closed(); });
 }
 
@@ -25,7 +27,7 @@ std::uint32_t KeeperClient::classify(const os::Message& message) {
 void KeeperClient::on_event(os::Message message) {
     wire::Reader in(message.bytes);
     const auto kind = static_cast<KeeperKind>(in.u32());
-    (void)in.u32();
+    (void) in.u32();
     auto text = in.text();
     switch (kind) {
     case KeeperKind::container: {
@@ -57,7 +59,7 @@ Task<os::Message> KeeperClient::ask(std::uint32_t number, const wire::Writer& re
     CO_TRY_TO(auto message, co_await link_->ask(number, request.bytes(), std::move(fds), std::chrono::seconds(20)));
     wire::Reader in(message.bytes);
     if (static_cast<KeeperKind>(in.u32()) == KeeperKind::error) {
-        (void)in.u32();
+        (void) in.u32();
         const auto code = in.i32();
         auto text = in.text();
         co_return std::unexpected(Error{ErrorKind::system, std::move(text), {}, code});
@@ -77,7 +79,7 @@ Task<KeeperFacts> KeeperClient::hello(std::vector<KeptContainer>& containers) {
     listing_ = nullptr;
     CO_TRY_TO(const auto message, std::move(answer));
     wire::Reader in(message.bytes);
-    (void)in.u64();
+    (void) in.u64();
     KeeperFacts facts;
     facts.pid = in.i32();
     facts.single_id = in.u32() != 0;
@@ -90,14 +92,16 @@ Task<KeeperFacts> KeeperClient::hello(std::vector<KeptContainer>& containers) {
 
 Task<void> KeeperClient::prepare(std::string cell, bool host_network, std::vector<int> fds) {
     const auto number = link_->next_number();
-    return ask_done(number, keeper_message(KeeperKind::prepare, number).text(cell).u32(host_network ? 1 : 0), std::move(fds));
+    return ask_done(number, keeper_message(KeeperKind::prepare, number).text(cell).u32(host_network ? 1 : 0),
+                    std::move(fds));
 }
 
-Task<Launched> KeeperClient::start(std::uint32_t number, wire::Writer request, std::vector<int> fds, FailedStep& failed) {
+Task<Launched> KeeperClient::start(std::uint32_t number, wire::Writer request, std::vector<int> fds,
+                                   FailedStep& failed) {
     CO_TRY_TO(auto message, co_await ask(number, request, std::move(fds)));
     wire::Reader in(message.bytes);
     const auto kind = static_cast<KeeperKind>(in.u32());
-    (void)in.u32();
+    (void) in.u32();
     if (kind == KeeperKind::failed_step) {
         failed.happened = true;
         failed.step = in.u32();
@@ -149,9 +153,10 @@ Task<void> KeeperClient::watch_log(std::string id, std::uint64_t limit, std::vec
 
 Task<pid_t> KeeperClient::spawn(std::string helper, std::vector<int> fds) {
     const auto number = link_->next_number();
-    CO_TRY_TO(auto message, co_await ask(number, keeper_message(KeeperKind::spawn, number).text(helper), std::move(fds)));
+    CO_TRY_TO(auto message,
+              co_await ask(number, keeper_message(KeeperKind::spawn, number).text(helper), std::move(fds)));
     wire::Reader in(message.bytes);
-    (void)in.u64();
+    (void) in.u64();
     co_return in.i32();
 }
 

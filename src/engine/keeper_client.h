@@ -70,7 +70,8 @@ public:
 private:
     [[nodiscard]] Task<os::Message> ask(std::uint32_t number, const wire::Writer& request, std::vector<int> fds = {});
     [[nodiscard]] Task<void> ask_done(std::uint32_t number, wire::Writer request, std::vector<int> fds = {});
-    [[nodiscard]] Task<Launched> start(std::uint32_t number, wire::Writer request, std::vector<int> fds, FailedStep& failed);
+    [[nodiscard]] Task<Launched> start(std::uint32_t number, wire::Writer request, std::vector<int> fds,
+                                       FailedStep& failed);
     std::uint32_t classify(const os::Message& message);
     void on_event(os::Message message);
 

@@ -15,7 +15,9 @@ inline constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 // One-shot: once open, it stays open, and waiting returns at once. The event loop must outlive it.
 class Latch {
 public:
-    explicit Latch(const asio::any_io_executor& executor) : timer_(executor) { timer_.expires_at(std::chrono::steady_clock::time_point::max()); }
+    explicit Latch(const asio::any_io_executor& executor) : timer_(executor) {
+        timer_.expires_at(std::chrono::steady_clock::time_point::max());
+    }
     void open() {
         open_ = true;
         timer_.cancel();

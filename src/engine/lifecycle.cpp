@@ -18,6 +18,7 @@ namespace squish {
 namespace {
 
 constexpr std::size_t kRecentEnds = 512;
+constexpr auto kLinger = std::chrono::seconds(10); // for the last bytes of ended containers
 constexpr auto kPolitePause = std::chrono::milliseconds(1);
 constexpr auto kKillPatience = std::chrono::seconds(10); // from SIGKILL to the end
 
@@ -85,7 +86,7 @@ void Engine::Impl::finish(const RecordPtr& record, ExitInfo exit) {
     record->ended.open();
     if (shutting_down_) { // the clean-up may not come to it any more
         if (info.remove_on_exit)
-            (void)os::remove_tree(record->folder);
+            (void) os::remove_tree(record->folder);
         else
             save_quietly(*record);
     }
@@ -101,14 +102,14 @@ asio::awaitable<void> Engine::Impl::clean_up(RecordPtr record) {
     if (record->published) {
         record->published = false;
         if (auto* forwarder = ground_->forwarder())
-            (void)co_await forwarder->ask(release_request(info.id));
+            (void) co_await forwarder->ask(release_request(info.id, kLinger));
         if (auto* keeper = ground_->keeper())
             keeper->drop("net/" + info.id);
     }
     // After the forwarder: its sockets keep the namespace busy.
     ground_->release(std::exchange(record->network, {}).number);
     if (info.remove_on_exit)
-        (void)os::remove_tree(record->folder);
+        (void) os::remove_tree(record->folder);
     else
         save_quietly(*record);
     if (auto* keeper = ground_->keeper()) // last: until here a new squishd would learn of the end from it
@@ -136,7 +137,8 @@ Task<void> Engine::Impl::kill(std::string id, int number) {
     if (record->info.state != ContainerState::running)
         co_return fail(ErrorKind::conflict, "container '" + printable(record->info.name) + "' does not run");
     if (number == SIGSTOP) // it would stop the container's init, and with it the way to every other signal
-        co_return fail(ErrorKind::unsupported, "SIGSTOP cannot be forwarded by a container's init", "send SIGTSTP, which a payload can obey");
+        co_return fail(ErrorKind::unsupported, "SIGSTOP cannot be forwarded by a container's init",
+                       "send SIGTSTP, which a payload can obey");
     if (number == SIGKILL)
         record->kill_requested = true;
     co_return co_await ground_->keeper()->signal(id, number);
@@ -149,7 +151,7 @@ Task<void> Engine::Impl::stop(std::string id, std::chrono::milliseconds timeout)
     if (record->info.state == ContainerState::created)
         co_return fail(ErrorKind::conflict, "container '" + printable(record->info.name) + "' is being started");
     if (timeout.count() > 0) {
-        (void)co_await ground_->keeper()->signal(id, SIGTERM);
+        (void) co_await ground_->keeper()->signal(id, SIGTERM);
         const auto ended = std::make_shared<Latch>(executor_);
         asio::co_spawn(
             executor_,
@@ -163,7 +165,7 @@ Task<void> Engine::Impl::stop(std::string id, std::chrono::milliseconds timeout)
     }
     record->kill_requested = true;
     if (auto* keeper = ground_->keeper())
-        (void)co_await keeper->signal(id, SIGKILL);
+        (void) co_await keeper->signal(id, SIGKILL);
     const auto ended = std::make_shared<Latch>(executor_);
     asio::co_spawn(
         executor_,
@@ -173,7 +175,8 @@ Task<void> Engine::Impl::stop(std::string id, std::chrono::milliseconds timeout)
         },
         asio::detached);
     if (!co_await ended->wait_for(kKillPatience))
-        co_return fail(ErrorKind::unavailable, "container '" + printable(record->info.name) + "' does not end after SIGKILL",
+        co_return fail(ErrorKind::unavailable,
+                       "container '" + printable(record->info.name) + "' does not end after SIGKILL",
                        "a process of it may hang in the kernel (state D)");
     co_return Result<void>{};
 }
@@ -182,7 +185,8 @@ Task<void> Engine::Impl::remove(std::string id, bool force) {
     CO_TRY_TO(const auto record, get(id));
     if (record->info.state != ContainerState::exited) {
         if (!force)
-            co_return fail(ErrorKind::conflict, "container '" + printable(record->info.name) + "' runs", "stop it first, or use --force");
+            co_return fail(ErrorKind::conflict, "container '" + printable(record->info.name) + "' runs",
+                           "stop it first, or use --force");
         CO_TRY(co_await stop(id, std::chrono::milliseconds(0)));
         if (!records_.contains(id)) // it was to be removed at its end
             co_return Result<void>{};

@@ -7,9 +7,10 @@
 
 namespace squish {
 
-std::shared_ptr<Link> Link::make(const asio::any_io_executor& executor, std::string name, UniqueFd socket, std::size_t limit, Classify classify,
-                                 OnEvent on_event, OnClosed on_closed) {
-    std::shared_ptr<Link> link(new Link(executor, std::move(name), limit, std::move(classify), std::move(on_event), std::move(on_closed)));
+std::shared_ptr<Link> Link::make(const asio::any_io_executor& executor, std::string name, UniqueFd socket,
+                                 std::size_t limit, Classify classify, OnEvent on_event, OnClosed on_closed) {
+    std::shared_ptr<Link> link(
+        new Link(executor, std::move(name), limit, std::move(classify), std::move(on_event), std::move(on_closed)));
     ::fcntl(socket.get(), F_SETFL, ::fcntl(socket.get(), F_GETFL) | O_NONBLOCK);
     link->descriptor_.assign(socket.release());
     asio::co_spawn(executor, read_loop(link), asio::detached);
@@ -20,7 +21,8 @@ asio::awaitable<void> Link::read_loop(std::shared_ptr<Link> self) {
     while (self->open_) {
         auto message = os::receive_message(self->descriptor_.native_handle(), self->limit_);
         if (!message && message.error().sys_errno == EAGAIN) {
-            const auto [error] = co_await self->descriptor_.async_wait(asio::posix::stream_descriptor::wait_read, kAwait);
+            const auto [error] =
+                co_await self->descriptor_.async_wait(asio::posix::stream_descriptor::wait_read, kAwait);
             if (error)
                 break;
             continue;
@@ -46,7 +48,8 @@ asio::awaitable<void> Link::read_loop(std::shared_ptr<Link> self) {
         self->on_closed_();
 }
 
-Task<os::Message> Link::ask(std::uint32_t number, std::string bytes, std::vector<int> fds, std::chrono::milliseconds limit) {
+Task<os::Message> Link::ask(std::uint32_t number, std::string bytes, std::vector<int> fds,
+                            std::chrono::milliseconds limit) {
     const auto self = shared_from_this();
     if (!open_)
         co_return fail(ErrorKind::unavailable, name_ + " is gone");

@@ -1,5 +1,5 @@
-// A connection to one of our own processes over a SEQPACKET socket: requests with answers matched by number, and events.
-// The two message formats (wire/json_channel.h, wire/keeper_protocol.h) are in the clients built on it.
+// A connection to one of our own processes over a SEQPACKET socket: requests with answers matched by number, and
+// events. The two message formats (wire/json_channel.h, wire/keeper_protocol.h) are in the clients built on it.
 #pragma once
 
 #include "base/result.h"
@@ -24,12 +24,14 @@ public:
     using OnEvent = std::function<void(os::Message)>;
     using OnClosed = std::function<void()>;
 
-    [[nodiscard]] static std::shared_ptr<Link> make(const asio::any_io_executor& executor, std::string name, UniqueFd socket, std::size_t limit,
-                                                    Classify classify, OnEvent on_event, OnClosed on_closed);
+    [[nodiscard]] static std::shared_ptr<Link> make(const asio::any_io_executor& executor, std::string name,
+                                                    UniqueFd socket, std::size_t limit, Classify classify,
+                                                    OnEvent on_event, OnClosed on_closed);
 
     [[nodiscard]] std::uint32_t next_number() { return ++last_number_ ? last_number_ : ++last_number_; }
     // Sends and waits for the answer, at most `limit`: ErrorKind::unavailable where it does not come.
-    [[nodiscard]] Task<os::Message> ask(std::uint32_t number, std::string bytes, std::vector<int> fds, std::chrono::milliseconds limit);
+    [[nodiscard]] Task<os::Message> ask(std::uint32_t number, std::string bytes, std::vector<int> fds,
+                                        std::chrono::milliseconds limit);
     // Sends and does not wait; the answer is dropped when it comes.
     void tell(const std::string& bytes, std::span<const int> fds = {});
     void close();
@@ -41,9 +43,10 @@ private:
         Latch done;
         Result<os::Message> message = os::Message{};
     };
-    Link(const asio::any_io_executor& executor, std::string name, std::size_t limit, Classify classify, OnEvent on_event, OnClosed on_closed)
-        : executor_(executor), name_(std::move(name)), limit_(limit), classify_(std::move(classify)), on_event_(std::move(on_event)),
-          on_closed_(std::move(on_closed)), descriptor_(executor) {}
+    Link(const asio::any_io_executor& executor, std::string name, std::size_t limit, Classify classify,
+         OnEvent on_event, OnClosed on_closed)
+        : executor_(executor), name_(std::move(name)), limit_(limit), classify_(std::move(classify)),
+          on_event_(std::move(on_event)), on_closed_(std::move(on_closed)), descriptor_(executor) {}
     static asio::awaitable<void> read_loop(std::shared_ptr<Link> self);
     void fail_all();
 

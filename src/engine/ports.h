@@ -10,8 +10,8 @@
 
 namespace squish {
 
-// A bound, listening, non-blocking socket. Errors: conflict where the port is taken, denied (with the sysctl) where it is
-// below what the user may bind, invalid where the address is not one of this machine.
+// A bound, listening, non-blocking socket. Errors: conflict where the port is taken, denied (with the sysctl) where it
+// is below what the user may bind, invalid where the address is not one of this machine.
 [[nodiscard]] Result<UniqueFd> listen_on(const PortSpec& port);
 [[nodiscard]] Result<std::vector<UniqueFd>> listen_on_all(const std::vector<PortSpec>& ports);
 

@@ -25,7 +25,10 @@ Result<ContainerState> parse_state(const std::string& text) {
 Json mounts_to_json(const std::vector<MountInfo>& mounts) {
     Json out = Json::array();
     for (const auto& mount : mounts)
-        out.push_back({{"source", mount.source}, {"target", mount.target}, {"layer", mount.layer}, {"read_only", mount.read_only}});
+        out.push_back({{"source", mount.source},
+                       {"target", mount.target},
+                       {"layer", mount.layer},
+                       {"read_only", mount.read_only}});
     return out;
 }
 
@@ -48,7 +51,8 @@ Result<RecordPtr> from_json(const asio::any_io_executor& executor, const std::st
         info.started_at = json.at("started_at").get<std::int64_t>();
         info.exited_at = json.at("exited_at").get<std::int64_t>();
         if (const auto& exit = json.at("exit"); !exit.is_null())
-            info.exit = ExitInfo{exit.at("code").get<int>(), exit.at("signal").get<int>(), exit.at("reason").get<std::string>()};
+            info.exit = ExitInfo{exit.at("code").get<int>(), exit.at("signal").get<int>(),
+                                 exit.at("reason").get<std::string>()};
         info.command = json.at("command").get<std::string>();
         info.address = json.at("address").get<std::string>();
         info.network_mode = json.at("network_mode").get<std::string>();
@@ -98,7 +102,8 @@ const char* to_string(ContainerState state) {
 }
 
 std::int64_t now_microseconds() {
-    return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+    return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
+        .count();
 }
 
 Result<void> save(const Record& record) {

@@ -15,11 +15,11 @@ struct Record {
     explicit Record(const asio::any_io_executor& executor) : ended(executor) {}
     ContainerInfo info;
     NetworkSlot network;
-    std::vector<UniqueFd> listeners; // in the order of info.ports
+    std::vector<UniqueFd> listeners;                              // in the order of info.ports
     std::vector<std::pair<std::string, std::string>> environment; // what the payload was given, for exec
-    std::string folder;              // the state folder of this container
+    std::string folder;                                           // the state folder of this container
     bool published = false;
-    bool kill_requested = false;     // by stop or kill: the reason then says so
+    bool kill_requested = false; // by stop or kill: the reason then says so
     Latch ended;
 };
 using RecordPtr = std::shared_ptr<Record>;
@@ -27,7 +27,8 @@ using RecordPtr = std::shared_ptr<Record>;
 // STATE/containers/ID/state.json, version 1. Written whole, by rename: a reader sees the old state or the new.
 [[nodiscard]] Result<void> save(const Record& record);
 // Errors: invalid, where the file is of another version or damaged.
-[[nodiscard]] Result<RecordPtr> load(const asio::any_io_executor& executor, const std::string& folder, const std::string& id);
+[[nodiscard]] Result<RecordPtr> load(const asio::any_io_executor& executor, const std::string& folder,
+                                     const std::string& id);
 
 [[nodiscard]] std::int64_t now_microseconds();
 

@@ -2,9 +2,10 @@
 //
 // How this works
 //   The keeper is right about what runs and how it ended; the state folder about what it was for. A container that both
-//   know goes on. One that only the folder knows as running was lost with its keeper (its processes ended with it). One that
-//   only the keeper knows has lost its folder: it is killed, since nobody could name it. A start that was interrupted has
-//   become a container if the keeper says so; else what is left of it is removed. Nothing else is touched.
+//   know goes on. One that only the folder knows as running was lost with its keeper (its processes ended with it). One
+//   that only the keeper knows has lost its folder: it is killed, since nobody could name it. A start that was
+//   interrupted has become a container if the keeper says so; else what is left of it is removed. Nothing else is
+//   touched.
 
 #include "engine/impl.h"
 
@@ -24,14 +25,15 @@ namespace squish {
 void Engine::Impl::load_records() {
     std::error_code error;
     std::vector<std::string> folders;
-    for (auto entry = std::filesystem::directory_iterator(paths_.containers(), error); !error && entry != std::filesystem::directory_iterator(); entry.increment(error))
+    for (auto entry = std::filesystem::directory_iterator(paths_.containers(), error);
+         !error && entry != std::filesystem::directory_iterator(); entry.increment(error))
         folders.push_back(entry->path().string());
     for (const auto& folder : folders) {
         const auto id = folder.substr(folder.rfind('/') + 1);
         auto record = load(executor_, folder, id);
         if (!record) {
             spdlog::warn("container {}: removing what is left of it: {}", printable(id), record.error().text());
-            (void)os::remove_tree(folder);
+            (void) os::remove_tree(folder);
             continue;
         }
         names_[(*record)->info.name] = id;
@@ -48,14 +50,19 @@ void Engine::Impl::on_connected(std::vector<KeptContainer> kept) {
             spdlog::warn("container {}: known to the keeper only; ending it", printable(container.id));
             if (container.pidfd)
                 asio::co_spawn(
-                    executor_, [this, id = container.id]() -> asio::awaitable<void> { (void)co_await ground_->keeper()->signal(id, SIGKILL); }, asio::detached);
+                    executor_,
+                    [this, id = container.id]() -> asio::awaitable<void> {
+                        (void) co_await ground_->keeper()->signal(id, SIGKILL);
+                    },
+                    asio::detached);
             else
                 ground_->keeper()->forget(container.id);
             continue;
         }
         known.insert(container.id);
         const auto record = found->second;
-        record->info.state = record->info.state == ContainerState::exited ? ContainerState::exited : ContainerState::running;
+        record->info.state =
+            record->info.state == ContainerState::exited ? ContainerState::exited : ContainerState::running;
         if (record->info.started_at == 0)
             record->info.started_at = record->info.created_at;
         if (container.phase == wire::ContainerPhase::exited) {
@@ -115,7 +122,7 @@ asio::awaitable<void> Engine::Impl::adopt_descriptors(RecordPtr record) {
     for (std::size_t i = 1; i < kept->size(); ++i)
         record->listeners.push_back(std::move((*kept)[i]));
     record->published = true;
-    (void)co_await publish(record); // the forwarder may be a new one; the same again does no harm
+    (void) co_await publish(record); // the forwarder may be a new one; the same again does no harm
 }
 
 // A new forwarder knows nothing yet.
@@ -126,7 +133,8 @@ asio::awaitable<void> Engine::Impl::republish() {
             all.push_back(record);
     for (const auto& record : all)
         if (auto published = co_await publish(record); !published)
-            spdlog::error("container {}: cannot publish its ports again: {}", record->info.id, published.error().text());
+            spdlog::error("container {}: cannot publish its ports again: {}", record->info.id,
+                          published.error().text());
 }
 
 } // namespace squish

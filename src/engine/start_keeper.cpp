@@ -28,14 +28,16 @@ std::string text_of(const char* path) {
     return text ? std::move(*text) : std::string();
 }
 
-// The keeper's one word, written at once (less than PIPE_BUF). Not "until the end of file": its twin holds the pipe too.
+// The keeper's one word, written at once (less than PIPE_BUF). Not "until the end of file": its twin holds the pipe
+// too.
 Result<std::string> read_word(int fd) {
     pollfd waiting{fd, POLLIN, 0};
     int got = 0;
     while ((got = ::poll(&waiting, 1, kReadySeconds * 1000)) < 0 && errno == EINTR) {
     }
     if (got <= 0)
-        return fail(ErrorKind::unavailable, "the keeper did not become ready within " + std::to_string(kReadySeconds) + " s");
+        return fail(ErrorKind::unavailable,
+                    "the keeper did not become ready within " + std::to_string(kReadySeconds) + " s");
     std::string text(4096, '\0');
     ssize_t count = 0;
     while ((count = ::read(fd, text.data(), text.size())) < 0 && errno == EINTR) {
@@ -48,9 +50,12 @@ Result<std::string> read_word(int fd) {
 
 std::string single_id_warning() {
     const auto user = user_name();
-    return "'" + user + "' has no range of subordinate ids: containers have one user only (root inside is you), files of other owners show as "
-           "nobody's, and another [run] user is refused (as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 " + user +
-           "; then, with no container running: squish daemon stop)";
+    return "'" + user +
+           "' has no range of subordinate ids: containers have one user only (root inside is you), files of other "
+           "owners show as "
+           "nobody's, and another [run] user is refused (as root: usermod --add-subuids 100000-165535 --add-subgids "
+           "100000-165535 " +
+           user + "; then, with no container running: squish daemon stop)";
 }
 
 Result<void> start_keeper(const Paths& paths) {

@@ -24,8 +24,12 @@ inline int as_int(long value) {
     return static_cast<int>(value);
 }
 
-inline long close(int fd) { return call(__NR_close, fd); }
-inline long write(int fd, const void* bytes, std::size_t size) { return call(__NR_write, fd, arg(bytes), static_cast<long>(size)); }
+inline long close(int fd) {
+    return call(__NR_close, fd);
+}
+inline long write(int fd, const void* bytes, std::size_t size) {
+    return call(__NR_write, fd, arg(bytes), static_cast<long>(size));
+}
 inline int openat(int dir, const char* path, int flags, int mode = 0) {
     return as_int(call(__NR_openat, dir, arg(path), flags | O_CLOEXEC, mode));
 }
@@ -46,7 +50,9 @@ inline long move_mount(int mount, int target) {
 inline long move_mount_to(int mount, int dir, const char* path) {
     return call(__NR_move_mount, mount, arg(""), dir, arg(path), MOVE_MOUNT_F_EMPTY_PATH);
 }
-inline int fsopen(const char* type) { return as_int(call(__NR_fsopen, arg(type), FSOPEN_CLOEXEC)); }
+inline int fsopen(const char* type) {
+    return as_int(call(__NR_fsopen, arg(type), FSOPEN_CLOEXEC));
+}
 inline long fsconfig(int context, unsigned command, const char* key, const char* value) {
     return call(__NR_fsconfig, context, command, arg(key), arg(value), 0);
 }
@@ -58,10 +64,18 @@ inline long mount_setattr(int mount, std::uint64_t set) {
     attributes.attr_set = set;
     return call(__NR_mount_setattr, mount, arg(""), AT_EMPTY_PATH, arg(&attributes), sizeof attributes);
 }
-inline long prctl(int option, long a = 0, long b = 0, long c = 0, long d = 0) { return call(__NR_prctl, option, a, b, c, d); }
-inline long ioctl(int fd, unsigned long request, long value) { return call(__NR_ioctl, fd, static_cast<long>(request), value); }
-inline long kill(int pid, int number) { return call(__NR_kill, pid, number); }
-inline int fork() { return as_int(call(__NR_clone, 17 /* SIGCHLD */, 0, 0, 0, 0)); }
+inline long prctl(int option, long a = 0, long b = 0, long c = 0, long d = 0) {
+    return call(__NR_prctl, option, a, b, c, d);
+}
+inline long ioctl(int fd, unsigned long request, long value) {
+    return call(__NR_ioctl, fd, static_cast<long>(request), value);
+}
+inline long kill(int pid, int number) {
+    return call(__NR_kill, pid, number);
+}
+inline int fork() {
+    return as_int(call(__NR_clone, 17 /* SIGCHLD */, 0, 0, 0, 0));
+}
 [[noreturn]] inline void exit(int code) {
     for (;;)
         call(__NR_exit_group, code);

@@ -18,7 +18,8 @@
 namespace squish::init {
 
 void report(const State& state, launch::ReportKind kind, std::int32_t value, std::uint64_t executed_ns) {
-    const launch::Report report{launch::kMagic, kind, state.step, value, state.received_ns, state.rooted_ns, executed_ns};
+    const launch::Report report{launch::kMagic,  kind,       state.step, value, state.received_ns,
+                                state.rooted_ns, executed_ns};
     raw::send(kControl, &report, sizeof report);
 }
 
@@ -118,7 +119,8 @@ launch::PlanReader map_plan(int memfd) {
             const auto kind = static_cast<launch::StepKind>(view.step->kind);
             if (kind == launch::StepKind::run)
                 run(view.text1);
-            const long result = kind == launch::StepKind::become ? become_payload(state, view.text1) : perform(state, view);
+            const long result =
+                kind == launch::StepKind::become ? become_payload(state, view.text1) : perform(state, view);
             if (result < 0)
                 give_up(result);
         }

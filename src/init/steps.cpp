@@ -97,7 +97,8 @@ long bind_device(const State& state, std::uint32_t folder_slot, const char* name
 }
 
 long attach_beneath(const State& state, std::uint32_t folder_slot, std::uint32_t mount_slot, const char* name) {
-    const int target = raw::openat2(slot(state, folder_slot), name, O_PATH | O_NOFOLLOW, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+    const int target =
+        raw::openat2(slot(state, folder_slot), name, O_PATH | O_NOFOLLOW, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
     if (target < 0)
         return target;
     const long result = raw::move_mount(slot(state, mount_slot), target);
@@ -205,13 +206,15 @@ long perform(State& state, const StepView& view) {
     const int fd = slot(state, step.a);
     switch (static_cast<StepKind>(step.kind)) {
     case StepKind::new_proc:
-        return take(state, step.a, new_filesystem("proc", "", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC));
+        return take(state, step.a,
+                    new_filesystem("proc", "", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC));
     case StepKind::new_tmpfs:
         return take(state, step.a, new_filesystem("tmpfs", view.text1, step.c));
     case StepKind::new_devpts:
         return take(state, step.a, new_filesystem("devpts", view.text1, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC));
     case StepKind::new_mqueue:
-        return take(state, step.a, new_filesystem("mqueue", "", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC));
+        return take(state, step.a,
+                    new_filesystem("mqueue", "", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC));
     case StepKind::stage:
         return stage(state, step.a, step.b);
     case StepKind::device:

@@ -30,7 +30,11 @@ Result<void> run_map_tool(const char* tool, pid_t pid, const std::vector<std::st
     std::vector<std::string> args{tool, std::to_string(pid)};
     args.insert(args.end(), map.begin(), map.end());
     for (const std::string folder : {"/usr/bin/", "/usr/local/bin/", "/bin/"}) {
-        auto child = os::spawn_child({.program = folder + tool, .args = args, .environment = {"PATH=/usr/bin:/bin"}, .keep = {}, .stderr_fd = STDERR_FILENO});
+        auto child = os::spawn_child({.program = folder + tool,
+                                      .args = args,
+                                      .environment = {"PATH=/usr/bin:/bin"},
+                                      .keep = {},
+                                      .stderr_fd = STDERR_FILENO});
         if (!child && child.error().sys_errno == ENOENT)
             continue;
         if (!child)
@@ -40,7 +44,8 @@ Result<void> run_map_tool(const char* tool, pid_t pid, const std::vector<std::st
         }
         if (os::exit_code(status) != 0)
             return fail(ErrorKind::unsupported, std::string(tool) + " refused the map of subordinate ids",
-                        std::string("check the user's lines in /etc/subuid and /etc/subgid, and that ") + tool + " is setuid root");
+                        std::string("check the user's lines in /etc/subuid and /etc/subgid, and that ") + tool +
+                            " is setuid root");
         return {};
     }
     return fail(ErrorKind::unsupported, std::string("cannot find ") + tool, "apt install uidmap");
@@ -77,7 +82,8 @@ Result<void> map_ranges(const IdMaps& maps) {
     if (answer.bytes == "ok")
         return {};
     const auto cut = answer.bytes.find('\n');
-    return fail(ErrorKind::unsupported, answer.bytes.substr(0, cut), cut == std::string::npos ? "" : answer.bytes.substr(cut + 1));
+    return fail(ErrorKind::unsupported, answer.bytes.substr(0, cut),
+                cut == std::string::npos ? "" : answer.bytes.substr(cut + 1));
 }
 
 Result<void> map_single() {
@@ -111,18 +117,20 @@ Result<std::string> identity_of(const char* own_map) {
 
 constexpr std::array kDevices = {"null", "zero", "full", "random", "urandom", "tty"};
 
-// The root that every container's mount namespace starts from: few mounts, because all are copied and torn down each time.
+// The root that every container's mount namespace starts from: few mounts, because all are copied and torn down each
+// time.
 Result<void> enter_tiny_root() {
     const auto proc = TRY(os::clone_mount(AT_FDCWD, "/proc", true));
     std::vector<MountFd> devices;
     for (const auto* name : kDevices) {
         const auto path = std::string("/dev/") + name;
-        struct stat info {};
+        struct stat info{};
         if (::stat(path.c_str(), &info) < 0 || !S_ISCHR(info.st_mode))
             return fail(ErrorKind::unsupported, "'" + path + "' is not a device", "mount a devtmpfs on /dev");
         devices.push_back(TRY(os::clone_mount(AT_FDCWD, path, false)));
     }
-    const auto root = TRY(os::new_filesystem("tmpfs", {{"size", "64k"}, {"mode", "0755"}}, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV));
+    const auto root =
+        TRY(os::new_filesystem("tmpfs", {{"size", "64k"}, {"mode", "0755"}}, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV));
     for (const auto* folder : {"proc", "dev", "root", "stage", "stage/0", "stage/1"})
         if (::mkdirat(root.get(), folder, 0755) < 0)
             return fail_errno(std::string("make /") + folder);
@@ -133,7 +141,8 @@ Result<void> enter_tiny_root() {
     const auto proc_point = TRY(os::open_at(root.get(), "proc", O_PATH | O_DIRECTORY));
     TRY(os::attach_mount(proc.get(), proc_point.get()));
     for (std::size_t i = 0; i < devices.size(); ++i) {
-        const auto point = TRY(os::open_at(root.get(), std::string("dev/") + kDevices[i], O_CREAT | O_EXCL | O_WRONLY, 0666));
+        const auto point =
+            TRY(os::open_at(root.get(), std::string("dev/") + kDevices[i], O_CREAT | O_EXCL | O_WRONLY, 0666));
         TRY(os::attach_mount(devices[i].get(), point.get()));
     }
     if (::fchdir(root.get()) < 0 || ::syscall(SYS_pivot_root, ".", ".") < 0)
@@ -163,7 +172,8 @@ Result<Home> build_home(int init) {
     home.single_id = TRY(os::read_file("/proc/self/setgroups")).starts_with("deny");
     if (::unshare(CLONE_NEWNS) < 0)
         return fail_errno("make a mount namespace");
-    if (::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) < 0) // new mounts of the host arrive, ours never leave
+    if (::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) <
+        0) // new mounts of the host arrive, ours never leave
         return fail_errno("make mounts follow the host");
     home.host_mounts = TRY(os::open_namespace(::getpid(), "mnt"));
     if (::unshare(CLONE_NEWNS) < 0)

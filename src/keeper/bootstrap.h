@@ -15,9 +15,9 @@ struct IdMaps {
 };
 
 struct Home {
-    NsFd host_mounts;  // a copy of the host's mount namespace, following it (slave): where the user's files are
-    NsFd network;      // the shared network namespace, ours
-    UniqueFd twin;     // the socket to the host-network twin
+    NsFd host_mounts; // a copy of the host's mount namespace, following it (slave): where the user's files are
+    NsFd network;     // the shared network namespace, ours
+    UniqueFd twin;    // the socket to the host-network twin
     bool single_id = false;
     std::string uid_map, gid_map; // what a container gets: every id of ours, mapped to itself
 };

@@ -45,9 +45,9 @@ constexpr int kInitControl = 3; // init/state.h: kControl
 }
 
 bool is_ours(int time_namespace) {
-    struct stat theirs {}, ours {};
-    return ::fstat(time_namespace, &theirs) == 0 && ::stat("/proc/self/ns/time_for_children", &ours) == 0 && theirs.st_dev == ours.st_dev &&
-           theirs.st_ino == ours.st_ino;
+    struct stat theirs{}, ours{};
+    return ::fstat(time_namespace, &theirs) == 0 && ::stat("/proc/self/ns/time_for_children", &ours) == 0 &&
+           theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino;
 }
 
 Result<void> write_map(pid_t pid, const char* file, const std::string& map) {
@@ -58,7 +58,8 @@ Result<void> write_map(pid_t pid, const char* file, const std::string& map) {
 
 Result<Cell> clone_cell(const Cloner& cloner, int network, bool as_sibling) {
     auto [ours, theirs] = TRY(os::socket_pair());
-    constexpr std::uint64_t kNamespaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP;
+    constexpr std::uint64_t kNamespaces =
+        CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP;
     // The network namespace belongs to our user namespace, not to the container's: it is entered before the clone,
     // because afterwards the child would have no right to.
     if (network >= 0)
@@ -78,7 +79,7 @@ Result<Cell> clone_cell(const Cloner& cloner, int network, bool as_sibling) {
         return os::send_message(cell.control.get(), "m");
     }();
     if (!prepared) {
-        (void)os::send_signal(cell.pidfd.get(), SIGKILL);
+        (void) os::send_signal(cell.pidfd.get(), SIGKILL);
         if (!as_sibling)
             ::waitpid(cell.pid, nullptr, 0);
         return std::unexpected(prepared.error());
@@ -89,8 +90,8 @@ Result<Cell> clone_cell(const Cloner& cloner, int network, bool as_sibling) {
 Result<Cell> clone_into(const Cloner& cloner, int pidfd, pid_t pid) {
     auto [ours, theirs] = TRY(os::socket_pair());
     auto [answer, question] = TRY(os::socket_pair());
-    // The payload's time namespace is that of init's children (time_namespaces(7)); a kernel without them has no file, and
-    // a container without one of its own has ours, which cannot be entered from within (EPERM) and need not be.
+    // The payload's time namespace is that of init's children (time_namespaces(7)); a kernel without them has no file,
+    // and a container without one of its own has ours, which cannot be entered from within (EPERM) and need not be.
     auto time = os::open_namespace(pid, "time_for_children");
     if (time && is_ours(time->get()))
         time = fail_errno("own time namespace", ENOENT);
@@ -98,11 +99,13 @@ Result<Cell> clone_into(const Cloner& cloner, int pidfd, pid_t pid) {
     if (middle.pid == 0) {
         const auto give_up = [&] {
             const std::int32_t error = errno;
-            (void)os::send_message(question.get(), std::string_view(reinterpret_cast<const char*>(&error), sizeof error));
+            (void) os::send_message(question.get(),
+                                    std::string_view(reinterpret_cast<const char*>(&error), sizeof error));
             ::_exit(1);
         };
         // setns(2) with a pidfd enters all at once (Linux 5.8), judged by the rights we have before.
-        constexpr int kNamespaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP | CLONE_NEWNET;
+        constexpr int kNamespaces =
+            CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP | CLONE_NEWNET;
         if (::setns(pidfd, kNamespaces) < 0)
             give_up();
         if (time && ::setns(time->get(), CLONE_NEWTIME) < 0)
@@ -114,7 +117,8 @@ Result<Cell> clone_into(const Cloner& cloner, int pidfd, pid_t pid) {
             become_init(cloner.init, theirs.get(), ours.get(), false);
         const std::int32_t number = child->pid;
         const int fd = child->pidfd.get();
-        (void)os::send_message(question.get(), std::string_view(reinterpret_cast<const char*>(&number), sizeof number), {&fd, 1});
+        (void) os::send_message(question.get(), std::string_view(reinterpret_cast<const char*>(&number), sizeof number),
+                                {&fd, 1});
         ::_exit(0);
     }
     question.reset();

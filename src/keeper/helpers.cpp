@@ -18,7 +18,8 @@ namespace squish::keeper {
 namespace {
 
 // fds: 0 = the program, 1 = its listening socket, 2 = its log. Only async-signal-safe calls.
-[[noreturn]] void become_helper(const std::string& name, int host_mounts, int program, int listener, int log, int report) {
+[[noreturn]] void become_helper(const std::string& name, int host_mounts, int program, int listener, int log,
+                                int report) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     const auto give_up = [&] {
         const int error = errno;
@@ -66,8 +67,8 @@ Result<pid_t> Server::spawn(const std::string& name, std::vector<UniqueFd> fds) 
     while ((got = ::read(reader.get(), &error, sizeof error)) < 0 && errno == EINTR) {
     }
     if (got == static_cast<ssize_t>(sizeof error)) {
-        (void)os::wait_ended(child.pidfd.get(), 1000);
-        (void)os::reap(child.pidfd.get());
+        (void) os::wait_ended(child.pidfd.get(), 1000);
+        (void) os::reap(child.pidfd.get());
         return fail_errno("start '" + name + "'", error);
     }
     const int fd = child.pidfd.get();
@@ -84,7 +85,9 @@ void Server::on_helper_ended(int fd) {
     if (result && !result->changed)
         return;
     remove(fd);
-    const auto message = wire::keeper_message(wire::KeeperKind::helper_exited, 0).text(found->second.name).i32(result ? result->status : 0);
+    const auto message = wire::keeper_message(wire::KeeperKind::helper_exited, 0)
+                             .text(found->second.name)
+                             .i32(result ? result->status : 0);
     helpers_.erase(found);
     tell_all(message);
 }

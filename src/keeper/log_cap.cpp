@@ -64,7 +64,7 @@ void LogCap::on_readable() {
 
 // Keeps the newer half of the limit once the whole is exceeded, so that the work is done once per half.
 void LogCap::trim(const File& file) {
-    struct stat info {};
+    struct stat info{};
     if (::fstat(file.fd.get(), &info) < 0)
         return;
     const auto held = static_cast<std::uint64_t>(info.st_blocks) * 512;
@@ -75,8 +75,10 @@ void LogCap::trim(const File& file) {
     const std::uint64_t cut = size > keep ? (size - keep) / 4096 * 4096 : 0;
     if (cut == 0)
         return;
-    if (::fallocate(file.fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(cut)) < 0 && errno == EOPNOTSUPP)
-        (void)!::ftruncate(file.fd.get(), 0); // a filesystem without holes: the cap is the promise, so the old text goes
+    if (::fallocate(file.fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(cut)) < 0 &&
+        errno == EOPNOTSUPP)
+        (void) !::ftruncate(file.fd.get(),
+                            0); // a filesystem without holes: the cap is the promise, so the old text goes
 }
 
 } // namespace squish::keeper

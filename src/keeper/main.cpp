@@ -12,10 +12,10 @@
 #include "os/file.h"
 
 #include <csignal>
+#include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <fcntl.h>
 
 namespace {
 
@@ -66,7 +66,8 @@ int main(int argc, char** argv) {
         ::fcntl(fd, F_SETFD, FD_CLOEXEC);
     UniqueFd ready(5);
     auto server = begin(argc, argv);
-    (void)os::write_all(ready.get(), server ? std::string("ok") : server.error().message + "\n" + server.error().remedy);
+    (void) os::write_all(ready.get(),
+                         server ? std::string("ok") : server.error().message + "\n" + server.error().remedy);
     ready.reset();
     return server ? (*server)->run() : 1;
 }

@@ -71,17 +71,17 @@ int Server::run() {
         for (int i = 0; i < count && !stopping_; ++i) {
             const auto found = handlers_.find(events[i].data.fd);
             if (found == handlers_.end())
-                continue; // an earlier handler of this round removed it
+                continue;                       // an earlier handler of this round removed it
             const auto handler = found->second; // stays alive while it runs, even if it removes itself
             (*handler)(events[i].events);
         }
     }
     for (auto& [id, process] : processes_)
         if (process.phase != ContainerPhase::exited)
-            (void)os::send_signal(process.cell.pidfd.get(), SIGKILL);
+            (void) os::send_signal(process.cell.pidfd.get(), SIGKILL);
     for (auto& [id, process] : processes_)
         if (process.phase != ContainerPhase::exited)
-            (void)os::wait_ended(process.cell.pidfd.get(), 5000);
+            (void) os::wait_ended(process.cell.pidfd.get(), 5000);
     return 0; // cells, helpers and the twin end with us (PR_SET_PDEATHSIG)
 }
 
@@ -139,7 +139,7 @@ void Server::disconnect(int fd) {
         if (process.client == fd) {
             process.client = -1;
             if (process.phase == ContainerPhase::starting)
-                (void)os::send_signal(process.cell.pidfd.get(), SIGKILL);
+                (void) os::send_signal(process.cell.pidfd.get(), SIGKILL);
         }
     for (const auto& [name, spare] : cells_)
         if (spare.client == fd)
@@ -200,16 +200,15 @@ void Server::tell_all(const wire::Writer& message, std::span<const int> fds) {
 void Server::answer(int client, std::uint32_t sequence, const Result<void>& result) {
     if (result)
         return tell(client, keeper_message(KeeperKind::done, sequence));
-    tell(client, keeper_message(KeeperKind::error, sequence).i32(result.error().sys_errno).text(result.error().message));
+    tell(client,
+         keeper_message(KeeperKind::error, sequence).i32(result.error().sys_errno).text(result.error().message));
 }
 
 void Server::handle(int client, os::Message message) {
     wire::Reader in(message.bytes);
     const auto kind = static_cast<KeeperKind>(in.u32());
     const auto sequence = in.u32();
-    const auto malformed = [&] {
-        answer(client, sequence, Result<void>(fail_errno("malformed message", EBADMSG)));
-    };
+    const auto malformed = [&] { answer(client, sequence, Result<void>(fail_errno("malformed message", EBADMSG))); };
     switch (kind) {
     case KeeperKind::hello: {
         const auto version = in.u32();
@@ -318,13 +317,23 @@ void Server::hello(int client, std::uint32_t sequence) {
             continue;
         const int fd = process.cell.pidfd.get();
         const bool alive = process.phase == ContainerPhase::running;
-        tell(client, keeper_message(KeeperKind::container, sequence).text(id).u32(std::to_underlying(process.phase)).i32(process.cell.pid).i32(process.status),
+        tell(client,
+             keeper_message(KeeperKind::container, sequence)
+                 .text(id)
+                 .u32(std::to_underlying(process.phase))
+                 .i32(process.cell.pid)
+                 .i32(process.status),
              alive ? std::span<const int>(&fd, 1) : std::span<const int>());
     }
-    tell(client, keeper_message(KeeperKind::hello_done, sequence).i32(::getpid()).u32(home_.single_id ? 1 : 0).text(home_.uid_map).text(home_.gid_map));
+    tell(client, keeper_message(KeeperKind::hello_done, sequence)
+                     .i32(::getpid())
+                     .u32(home_.single_id ? 1 : 0)
+                     .text(home_.uid_map)
+                     .text(home_.gid_map));
 }
 
-// --- cells and processes ----------------------------------------------------------------------------------------------
+// --- cells and processes
+// ----------------------------------------------------------------------------------------------
 
 Result<void> Server::prepare(int client, const std::string& name, bool host_network, std::vector<UniqueFd> fds) {
     if (name.empty() || cells_.contains(name))
@@ -336,18 +345,19 @@ Result<void> Server::prepare(int client, const std::string& name, bool host_netw
         network = std::move(fds.back());
         fds.pop_back();
     }
-    auto cell = TRY(host_network ? clone_cell_in_host_network(home_.twin.get()) : clone_cell(cloner_, network.get(), false));
+    auto cell =
+        TRY(host_network ? clone_cell_in_host_network(home_.twin.get()) : clone_cell(cloner_, network.get(), false));
     if (auto sent = send_plan(cell, fds, false); !sent) {
-        (void)os::send_signal(cell.pidfd.get(), SIGKILL);
-        (void)os::wait_ended(cell.pidfd.get(), 1000);
-        (void)os::reap(cell.pidfd.get());
+        (void) os::send_signal(cell.pidfd.get(), SIGKILL);
+        (void) os::wait_ended(cell.pidfd.get(), 1000);
+        (void) os::reap(cell.pidfd.get());
         return sent;
     }
     const int fd = cell.pidfd.get();
     cells_[name] = Spare{std::move(cell), client};
     if (auto added = add(fd, [this, name](std::uint32_t) { on_cell_ended(name); }); !added) {
         discard(cells_.at(name));
-        (void)os::wait_ended(fd, 1000);
+        (void) os::wait_ended(fd, 1000);
         on_cell_ended(name);
         return added;
     }
@@ -370,7 +380,8 @@ void Server::on_cell_ended(const std::string& name) {
     // Why its prelude failed, for whoever wants to launch in it.
     pollfd waiting{cell.control.get(), POLLIN, 0};
     if (failed_cells_.size() < kMaxCells && ::poll(&waiting, 1, 0) > 0)
-        if (const auto message = os::receive_message(cell.control.get(), sizeof(launch::Report)); message && message->bytes.size() == sizeof(launch::Report)) {
+        if (const auto message = os::receive_message(cell.control.get(), sizeof(launch::Report));
+            message && message->bytes.size() == sizeof(launch::Report)) {
             launch::Report report{};
             std::memcpy(&report, message->bytes.data(), sizeof report);
             if (report.kind == launch::ReportKind::failed)
@@ -380,10 +391,12 @@ void Server::on_cell_ended(const std::string& name) {
     tell_all(keeper_message(KeeperKind::cell_lost, 0).text(name));
 }
 
-Result<void> Server::launch(int client, std::uint32_t sequence, const std::string& id, const std::string& cell_name, std::vector<UniqueFd> fds) {
+Result<void> Server::launch(int client, std::uint32_t sequence, const std::string& id, const std::string& cell_name,
+                            std::vector<UniqueFd> fds) {
     const auto found = cells_.find(cell_name);
     if (const auto failed = failed_cells_.extract(cell_name)) {
-        tell(client, keeper_message(KeeperKind::failed_step, sequence).u32(failed.mapped().step).i32(failed.mapped().error));
+        tell(client,
+             keeper_message(KeeperKind::failed_step, sequence).u32(failed.mapped().step).i32(failed.mapped().error));
         return {};
     }
     if (found == cells_.end())
@@ -398,7 +411,8 @@ Result<void> Server::launch(int client, std::uint32_t sequence, const std::strin
     return start(client, sequence, id, "", std::move(cell), std::move(fds), monotonic_ns());
 }
 
-Result<void> Server::exec(int client, std::uint32_t sequence, const std::string& container, const std::string& id, std::vector<UniqueFd> fds) {
+Result<void> Server::exec(int client, std::uint32_t sequence, const std::string& container, const std::string& id,
+                          std::vector<UniqueFd> fds) {
     const auto found = processes_.find(container);
     if (found == processes_.end() || found->second.phase != ContainerPhase::running || found->second.is_exec())
         return fail_errno("exec in '" + container + "'", ESRCH);
@@ -414,7 +428,12 @@ Result<void> Server::exec(int client, std::uint32_t sequence, const std::string&
 Result<void> Server::start(int client, std::uint32_t sequence, std::string id, std::string container, Cell cell,
                            std::vector<UniqueFd> fds, std::uint64_t cloned_ns) {
     auto& process = processes_[id];
-    process = Process{.id = id, .container = std::move(container), .cell = std::move(cell), .client = client, .sequence = sequence, .cloned_ns = cloned_ns};
+    process = Process{.id = id,
+                      .container = std::move(container),
+                      .cell = std::move(cell),
+                      .client = client,
+                      .sequence = sequence,
+                      .cloned_ns = cloned_ns};
     const auto started = [&]() -> Result<void> {
         if (fds.empty())
             return fail_errno("launch without a plan", EINVAL);
@@ -427,9 +446,9 @@ Result<void> Server::start(int client, std::uint32_t sequence, std::string id, s
         process.phase = ContainerPhase::exited;
         remove(process.cell.control.get());
         remove(process.cell.pidfd.get());
-        (void)os::send_signal(process.cell.pidfd.get(), SIGKILL);
-        (void)os::wait_ended(process.cell.pidfd.get(), 1000);
-        (void)os::reap(process.cell.pidfd.get());
+        (void) os::send_signal(process.cell.pidfd.get(), SIGKILL);
+        (void) os::wait_ended(process.cell.pidfd.get(), 1000);
+        (void) os::reap(process.cell.pidfd.get());
         processes_.erase(id);
     }
     return started;
@@ -438,14 +457,20 @@ Result<void> Server::start(int client, std::uint32_t sequence, std::string id, s
 void Server::started(Process& process, std::uint64_t received_ns, std::uint64_t rooted_ns, std::uint64_t executed_ns) {
     process.phase = ContainerPhase::running;
     const int fd = process.cell.pidfd.get();
-    tell(process.client, keeper_message(KeeperKind::launched, process.sequence).i32(process.cell.pid).u64(received_ns).u64(rooted_ns).u64(executed_ns).u64(process.cloned_ns),
+    tell(process.client,
+         keeper_message(KeeperKind::launched, process.sequence)
+             .i32(process.cell.pid)
+             .u64(received_ns)
+             .u64(rooted_ns)
+             .u64(executed_ns)
+             .u64(process.cloned_ns),
          {&fd, 1});
 }
 
 void Server::start_failed(Process& process, std::uint32_t step, int error) {
     tell(process.client, keeper_message(KeeperKind::failed_step, process.sequence).u32(step).i32(error));
     process.client = -1;
-    (void)os::send_signal(process.cell.pidfd.get(), SIGKILL); // it ends by itself; this makes sure
+    (void) os::send_signal(process.cell.pidfd.get(), SIGKILL); // it ends by itself; this makes sure
 }
 
 // What init says on its control socket; at its end, what the lack of a word means.

@@ -37,9 +37,9 @@ private:
         std::string container; // of an exec: the container; else empty
         Cell cell;
         wire::ContainerPhase phase = wire::ContainerPhase::starting;
-        int status = 0;        // wait status; the payload's own where init told it
+        int status = 0; // wait status; the payload's own where init told it
         bool told_status = false;
-        int client = -1;       // who waits for the answer to `launch`
+        int client = -1; // who waits for the answer to `launch`
         std::uint32_t sequence = 0;
         std::uint64_t cloned_ns = 0;
         [[nodiscard]] bool is_exec() const { return !container.empty(); }
@@ -79,11 +79,14 @@ private:
 
     void handle(int client, os::Message message);
     void hello(int client, std::uint32_t sequence);
-    [[nodiscard]] Result<void> prepare(int client, const std::string& name, bool host_network, std::vector<UniqueFd> fds);
-    [[nodiscard]] Result<void> start(int client, std::uint32_t sequence, std::string id, std::string container, Cell cell,
-                                     std::vector<UniqueFd> fds, std::uint64_t cloned_ns);
-    [[nodiscard]] Result<void> launch(int client, std::uint32_t sequence, const std::string& id, const std::string& cell, std::vector<UniqueFd> fds);
-    [[nodiscard]] Result<void> exec(int client, std::uint32_t sequence, const std::string& container, const std::string& id, std::vector<UniqueFd> fds);
+    [[nodiscard]] Result<void> prepare(int client, const std::string& name, bool host_network,
+                                       std::vector<UniqueFd> fds);
+    [[nodiscard]] Result<void> start(int client, std::uint32_t sequence, std::string id, std::string container,
+                                     Cell cell, std::vector<UniqueFd> fds, std::uint64_t cloned_ns);
+    [[nodiscard]] Result<void> launch(int client, std::uint32_t sequence, const std::string& id,
+                                      const std::string& cell, std::vector<UniqueFd> fds);
+    [[nodiscard]] Result<void> exec(int client, std::uint32_t sequence, const std::string& container,
+                                    const std::string& id, std::vector<UniqueFd> fds);
     [[nodiscard]] Result<void> signal(const std::string& id, int number);
     [[nodiscard]] Result<void> forget(const std::string& id);
     [[nodiscard]] Result<pid_t> spawn(const std::string& name, std::vector<UniqueFd> fds);

@@ -25,9 +25,9 @@ namespace {
         const std::string_view bytes(reinterpret_cast<const char*>(&answer), sizeof answer);
         if (cell) {
             const int fds[] = {cell->pidfd.get(), cell->control.get()};
-            (void)os::send_message(socket, bytes, fds);
+            (void) os::send_message(socket, bytes, fds);
         } else {
-            (void)os::send_message(socket, bytes);
+            (void) os::send_message(socket, bytes);
         }
     }
 }
@@ -49,7 +49,8 @@ Result<Cell> clone_cell_in_host_network(int twin) {
     auto answer = TRY(os::receive_message(twin, 64));
     std::int32_t pid = 0;
     if (answer.bytes.size() != sizeof pid)
-        return fail(ErrorKind::unavailable, "the host-network twin is gone", "stop all containers and run 'squish daemon stop'");
+        return fail(ErrorKind::unavailable, "the host-network twin is gone",
+                    "stop all containers and run 'squish daemon stop'");
     std::memcpy(&pid, answer.bytes.data(), sizeof pid);
     if (answer.fds.size() != 2)
         return fail_errno("clone into the host's network", -pid);

@@ -44,23 +44,23 @@ enum class StepKind : std::uint16_t {
     pivot = 19,     // the new root becomes "/", the old one is detached
 
     // --- the rest of the surroundings ----------------------------------------------------------------------------
-    hostname = 32,     // text1
-    time_offset = 33,  // a=slot of proc: an own time namespace in which CLOCK_BOOTTIME starts now
-    loopback = 34,     // bring lo up (an own network namespace made by clone)
-    no_dump = 35,      // PR_SET_DUMPABLE 0 for init
+    hostname = 32,    // text1
+    time_offset = 33, // a=slot of proc: an own time namespace in which CLOCK_BOOTTIME starts now
+    loopback = 34,    // bring lo up (an own network namespace made by clone)
+    no_dump = 35,     // PR_SET_DUMPABLE 0 for init
 
     // --- the payload; these only collect, `run` or `become` acts -----------------------------------------------------
-    argument = 48,     // text1
-    environment = 49,  // text1="KEY=value"
-    work_folder = 50,  // text1: created never, an error where missing
-    ids = 51,          // a=uid, b=gid, flags & kKeepGroups: setgroups is denied here (single-id map)
-    standard_io = 52,  // a=slot of stdin, b=slot of stdout, c=slot of stderr
-    terminal = 53,     // a=slot of the console socket, b=rows<<16|columns
-    capabilities = 54, // c=bit mask that the payload keeps (permitted, effective, inheritable, ambient, bounding)
+    argument = 48,       // text1
+    environment = 49,    // text1="KEY=value"
+    work_folder = 50,    // text1: created never, an error where missing
+    ids = 51,            // a=uid, b=gid, flags & kKeepGroups: setgroups is denied here (single-id map)
+    standard_io = 52,    // a=slot of stdin, b=slot of stdout, c=slot of stderr
+    terminal = 53,       // a=slot of the console socket, b=rows<<16|columns
+    capabilities = 54,   // c=bit mask that the payload keeps (permitted, effective, inheritable, ambient, bounding)
     resource_limit = 55, // a=RLIMIT_*, b unused, c=soft, text1=hard in decimal where it differs
-    seccomp = 56,      // a=slot of a memfd with struct sock_filter[] (its own issue; place kept)
-    run = 64,          // text1=command: fork; the child becomes the payload (PID 2), init stays as PID 1
-    become = 65,       // text1=command: this very process becomes the payload (`squish exec`)
+    seccomp = 56,        // a=slot of a memfd with struct sock_filter[] (its own issue; place kept)
+    run = 64,            // text1=command: fork; the child becomes the payload (PID 2), init stays as PID 1
+    become = 65,         // text1=command: this very process becomes the payload (`squish exec`)
 };
 
 inline constexpr std::uint16_t kMayExist = 1; // directory, file: one that is there already is fine
@@ -114,7 +114,8 @@ public:
         }
         const std::size_t left = size_ - offset_;
         const auto* step = reinterpret_cast<const Step*>(bytes_ + offset_);
-        const bool sound = left >= sizeof(Step) && step->size % 8 == 0 && step->size >= sizeof(Step) && step->size <= left &&
+        const bool sound = left >= sizeof(Step) && step->size % 8 == 0 && step->size >= sizeof(Step) &&
+                           step->size <= left &&
                            std::size_t{step->text1_size} + step->text2_size + 2 <= step->size - sizeof(Step);
         if (!sound)
             return valid_ = false;
@@ -144,7 +145,8 @@ private:
     bool valid_ = false;
 };
 
-// --- what init tells the keeper, and the keeper init, over fd 3 (SOCK_SEQPACKET) ---------------------------------------
+// --- what init tells the keeper, and the keeper init, over fd 3 (SOCK_SEQPACKET)
+// ---------------------------------------
 
 enum class ReportKind : std::uint32_t {
     started = 1, // the payload has been executed; value = its pid inside

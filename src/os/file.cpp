@@ -36,8 +36,9 @@ Result<UniqueFd> open_at(int dir, const std::string& path, int flags, mode_t mod
     }
 }
 
-Result<UniqueFd> open_beneath(int dir, const std::string& path, std::uint64_t flags, std::uint64_t resolve, mode_t mode) {
-    struct open_how how {};
+Result<UniqueFd> open_beneath(int dir, const std::string& path, std::uint64_t flags, std::uint64_t resolve,
+                              mode_t mode) {
+    struct open_how how{};
     how.flags = flags | O_CLOEXEC;
     how.mode = mode;
     how.resolve = resolve;
@@ -52,7 +53,7 @@ Result<UniqueFd> open_beneath(int dir, const std::string& path, std::uint64_t fl
 
 Result<std::string> read_all(int fd, std::size_t limit) {
     std::string out;
-    struct stat info {};
+    struct stat info{};
     std::size_t step = 4096;
     if (::fstat(fd, &info) == 0 && info.st_size > 0)
         step = static_cast<std::size_t>(info.st_size) + 1;
@@ -132,12 +133,12 @@ Result<void> make_dirs(const std::string& path, mode_t mode) {
             continue;
         if (::mkdir(part.c_str(), mode) < 0 && errno != EEXIST) {
             // a folder that exists but may not be written gives EACCES or EROFS before EEXIST on some filesystems
-            struct stat info {};
+            struct stat info{};
             if (const int error = errno; ::stat(part.c_str(), &info) < 0 || !S_ISDIR(info.st_mode))
                 return fail_errno("make folder '" + printable(part) + "'", error);
         }
     }
-    struct stat info {};
+    struct stat info{};
     if (::stat(path.c_str(), &info) < 0)
         return fail_errno("make folder '" + printable(path) + "'");
     if (!S_ISDIR(info.st_mode))

@@ -17,7 +17,8 @@ namespace squish::os {
 [[nodiscard]] Result<UniqueFd> open_at(int dir, const std::string& path, int flags, mode_t mode = 0);
 
 // openat2(2) (Linux 5.6). `resolve` is a set of RESOLVE_* flags.
-[[nodiscard]] Result<UniqueFd> open_beneath(int dir, const std::string& path, std::uint64_t flags, std::uint64_t resolve, mode_t mode = 0);
+[[nodiscard]] Result<UniqueFd> open_beneath(int dir, const std::string& path, std::uint64_t flags,
+                                            std::uint64_t resolve, mode_t mode = 0);
 
 // Reads to the end; an error beyond `limit` bytes.
 [[nodiscard]] Result<std::string> read_all(int fd, std::size_t limit = 16 << 20);
@@ -28,7 +29,8 @@ namespace squish::os {
 // Opens an existing file (procfs, sysfs) and writes it in one write(2).
 [[nodiscard]] Result<void> write_existing(const std::string& path, std::string_view bytes);
 // Readers see the old content or the new, never a part: temporary file in the same folder, rename(2).
-[[nodiscard]] Result<void> write_atomically(int dir, const std::string& name, std::string_view bytes, mode_t mode = 0600);
+[[nodiscard]] Result<void> write_atomically(int dir, const std::string& name, std::string_view bytes,
+                                            mode_t mode = 0600);
 
 // mkdir -p with `mode` for what is made.
 [[nodiscard]] Result<void> make_dirs(const std::string& path, mode_t mode = 0700);

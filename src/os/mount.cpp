@@ -19,7 +19,7 @@ Result<MountFd> clone_mount(int dir, const std::string& path, bool recursive) {
 }
 
 Result<void> set_mount_attributes(int mount, std::uint64_t set, bool recursive) {
-    struct mount_attr attributes {};
+    struct mount_attr attributes{};
     attributes.attr_set = set;
     attributes.propagation = MS_PRIVATE;
     const unsigned flags = AT_EMPTY_PATH | (recursive ? static_cast<unsigned>(AT_RECURSIVE) : 0U);

@@ -19,7 +19,8 @@ namespace squish::os {
 // Attaches a detached mount to what `target` (an O_PATH fd) refers to.
 [[nodiscard]] Result<void> attach_mount(int mount, int target);
 // A new filesystem, attached nowhere. Options are (key, value); a key without value is a flag.
-[[nodiscard]] Result<MountFd> new_filesystem(const char* type, const std::vector<std::pair<std::string, std::string>>& options,
+[[nodiscard]] Result<MountFd> new_filesystem(const char* type,
+                                             const std::vector<std::pair<std::string, std::string>>& options,
                                              std::uint64_t attributes);
 
 } // namespace squish::os

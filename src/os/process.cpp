@@ -6,10 +6,10 @@
 
 #include <cerrno>
 #include <csignal>
-#include <optional>
 #include <cstring>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <optional>
 #include <poll.h>
 #include <sched.h>
 #include <sys/socket.h>
@@ -25,7 +25,7 @@ namespace squish::os {
 
 Result<Child> clone_process(std::uint64_t flags, int cgroup) {
     int pidfd = -1;
-    struct clone_args args {};
+    struct clone_args args{};
     args.flags = flags | CLONE_PIDFD;
     args.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
     // With CLONE_PARENT the signal is the parent's own; clone3 wants 0 there.
@@ -207,7 +207,8 @@ Result<Child> spawn_detached(const Spawn& spawn) {
             exec_in_child(spawn, prepared, theirs.get());
         const std::int64_t pid = grandchild->pid;
         const int fd = grandchild->pidfd.get();
-        const auto sent = send_message(theirs.get(), std::string_view(reinterpret_cast<const char*>(&pid), sizeof pid), {&fd, 1});
+        const auto sent =
+            send_message(theirs.get(), std::string_view(reinterpret_cast<const char*>(&pid), sizeof pid), {&fd, 1});
         ::_exit(sent ? 0 : 126);
     }
     theirs.reset();

@@ -16,17 +16,30 @@ void plan_mounts(const Squishfile& file, ContainerPlan& plan, const std::string&
     for (const auto& layer : file.layers) {
         if (layer.rootfs)
             continue;
-        plan.mounts.push_back({.layer = layer.name, .source = layer.path, .target = *layer.target, .read_only = !layer.read_write, .nested = false});
+        plan.mounts.push_back({.layer = layer.name,
+                               .source = layer.path,
+                               .target = *layer.target,
+                               .read_only = !layer.read_write,
+                               .nested = false});
     }
     // The files that name the container, unless the squishfile brings its own.
     const auto taken = [&](const std::string& target) {
-        return std::ranges::any_of(plan.mounts, [&](const Mount& mount) { return mount.target == target || beneath(target, mount.target); });
+        return std::ranges::any_of(
+            plan.mounts, [&](const Mount& mount) { return mount.target == target || beneath(target, mount.target); });
     };
     for (const std::string name : {"hostname", "hosts"})
         if (const auto target = "/etc/" + name; !taken(target))
-            plan.mounts.push_back({.layer = "", .source = state_folder + "/" + name, .target = target, .read_only = true, .nested = false});
+            plan.mounts.push_back({.layer = "",
+                                   .source = state_folder + "/" + name,
+                                   .target = target,
+                                   .read_only = true,
+                                   .nested = false});
     if (plan.network == NetworkMode::host && !taken("/etc/resolv.conf"))
-        plan.mounts.push_back({.layer = "", .source = "/etc/resolv.conf", .target = "/etc/resolv.conf", .read_only = true, .nested = false});
+        plan.mounts.push_back({.layer = "",
+                               .source = "/etc/resolv.conf",
+                               .target = "/etc/resolv.conf",
+                               .read_only = true,
+                               .nested = false});
     if (plan.network == NetworkMode::bridge && !taken("/etc/resolv.conf"))
         plan.files.emplace_back("/etc/resolv.conf", plan.machine.resolv_conf);
     if (plan.network == NetworkMode::host) // the payload has no right to a sysfs of the host's network namespace

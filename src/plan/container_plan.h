@@ -14,10 +14,10 @@ namespace squish::plan {
 
 // What the machine and this user's configuration offer.
 struct Machine {
-    std::string base_rootfs;   // the user's copy of the built-in rootfs
-    std::string base_version;  // "1-2f6c0a9b1c3d"
-    std::string resolv_conf;   // for bridge mode
-    bool single_id = false;    // only one id is mapped: `user` cannot be another
+    std::string base_rootfs;  // the user's copy of the built-in rootfs
+    std::string base_version; // "1-2f6c0a9b1c3d"
+    std::string resolv_conf;  // for bridge mode
+    bool single_id = false;   // only one id is mapped: `user` cannot be another
     bool time_namespaces = true;
     std::uint64_t descriptor_limit = 524'288; // the hard RLIMIT_NOFILE that can be given
 };
@@ -33,8 +33,8 @@ struct Mount {
 struct ContainerPlan {
     std::string id, hostname;
     std::string rootfs, rootfs_layer;
-    std::vector<Mount> mounts;         // sorted by target: outer before inner
-    std::vector<std::string> folders;  // mount points that the root must have
+    std::vector<Mount> mounts;                              // sorted by target: outer before inner
+    std::vector<std::string> folders;                       // mount points that the root must have
     std::vector<std::pair<std::string, std::string>> files; // generated, path → content
     std::string command;
     std::vector<std::string> arguments; // argv, including argv[0]
@@ -50,8 +50,9 @@ struct ContainerPlan {
 [[nodiscard]] Result<void> refuse_unsupported(const Squishfile& file, const Machine& machine);
 
 // Decides. `state_folder` is the container's own (for /etc/hosts and /etc/hostname); nothing is written.
-[[nodiscard]] Result<ContainerPlan> plan_container(const Squishfile& file, const std::string& id, const std::string& name,
-                                                   const Machine& machine, const std::string& state_folder);
+[[nodiscard]] Result<ContainerPlan> plan_container(const Squishfile& file, const std::string& id,
+                                                   const std::string& name, const Machine& machine,
+                                                   const std::string& state_folder);
 
 // The command for a squishfile without [run]: the one executable file of the layer `app`.
 [[nodiscard]] Result<RunSpec> default_command(const Squishfile& file);

@@ -29,9 +29,12 @@ Result<RunSpec> default_command(const Squishfile& file) {
     }
     std::error_code error;
     if (!std::filesystem::is_directory(app->path, error))
-        return fail(ErrorKind::invalid, "there is no [run], and the layer 'app' ('" + printable(app->path) + "') is not an executable file", kRemedy);
+        return fail(ErrorKind::invalid,
+                    "there is no [run], and the layer 'app' ('" + printable(app->path) + "') is not an executable file",
+                    kRemedy);
     std::vector<std::string> found;
-    for (auto entry = std::filesystem::directory_iterator(app->path, error); !error && entry != std::filesystem::directory_iterator(); entry.increment(error))
+    for (auto entry = std::filesystem::directory_iterator(app->path, error);
+         !error && entry != std::filesystem::directory_iterator(); entry.increment(error))
         if (is_executable_file(entry->path()))
             found.push_back(entry->path().filename());
     if (error)

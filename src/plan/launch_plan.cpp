@@ -17,21 +17,28 @@ enum OwnSlot : std::uint32_t { kProc = launch::kOwnSlots, kDev, kPts, kShm, kQue
 constexpr std::uint64_t kQuiet = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 
 void describe_payload(PlanBuilder& steps, const std::vector<std::string>& arguments,
-                      const std::vector<std::pair<std::string, std::string>>& environment, const std::string& work_folder,
-                      const UserSpec& user, const Machine& machine, std::uint32_t first_io, const IoSlots& io) {
+                      const std::vector<std::pair<std::string, std::string>>& environment,
+                      const std::string& work_folder, const UserSpec& user, const Machine& machine,
+                      std::uint32_t first_io, const IoSlots& io) {
     for (const auto& argument : arguments)
         steps.add(StepKind::argument, {.text1 = argument}, "pass the arguments");
     for (const auto& [key, value] : environment)
         steps.add(StepKind::environment, {.text1 = key + "=" + value}, "pass the environment");
     steps.add(StepKind::work_folder, {.text1 = work_folder}, "note the working folder");
-    steps.add(StepKind::ids, {.flags = machine.single_id ? launch::kKeepGroups : std::uint16_t{0}, .a = user.uid, .b = user.gid}, "note the user");
+    steps.add(StepKind::ids,
+              {.flags = machine.single_id ? launch::kKeepGroups : std::uint16_t{0}, .a = user.uid, .b = user.gid},
+              "note the user");
     if (io.console)
-        steps.add(StepKind::terminal, {.a = first_io, .b = static_cast<std::uint32_t>(io.rows) << 16 | io.columns}, "note the terminal");
+        steps.add(StepKind::terminal, {.a = first_io, .b = static_cast<std::uint32_t>(io.rows) << 16 | io.columns},
+                  "note the terminal");
     else
-        steps.add(StepKind::standard_io, {.a = first_io, .b = first_io + 1, .c = first_io + 2}, "note stdin, stdout and stderr");
+        steps.add(StepKind::standard_io, {.a = first_io, .b = first_io + 1, .c = first_io + 2},
+                  "note stdin, stdout and stderr");
     steps.add(StepKind::capabilities, {.c = 0}, "note the capabilities");
     const auto hard = std::to_string(machine.descriptor_limit);
-    steps.add(StepKind::resource_limit, {.a = RLIMIT_NOFILE, .c = std::min<std::uint64_t>(1024, machine.descriptor_limit), .text1 = hard}, "note the limit of open files");
+    steps.add(StepKind::resource_limit,
+              {.a = RLIMIT_NOFILE, .c = std::min<std::uint64_t>(1024, machine.descriptor_limit), .text1 = hard},
+              "note the limit of open files");
     steps.add(StepKind::resource_limit, {.a = RLIMIT_CORE, .c = 0}, "note the limit of core dumps");
 }
 
@@ -39,8 +46,11 @@ void describe_payload(PlanBuilder& steps, const std::vector<std::string>& argume
 void make_points_in_tmp(PlanBuilder& steps, const std::string& target, bool folder) {
     const auto inside = target.substr(std::string_view("/tmp/").size());
     for (std::size_t end = inside.find('/'); end != std::string::npos; end = inside.find('/', end + 1))
-        steps.add(StepKind::directory, {.flags = launch::kMayExist, .a = kTmp, .b = 0755, .text1 = inside.substr(0, end)}, "make a folder for '" + printable(target) + "'");
-    steps.add(folder ? StepKind::directory : StepKind::file, {.flags = launch::kMayExist, .a = kTmp, .b = folder ? 0755U : 0644U, .text1 = inside},
+        steps.add(StepKind::directory,
+                  {.flags = launch::kMayExist, .a = kTmp, .b = 0755, .text1 = inside.substr(0, end)},
+                  "make a folder for '" + printable(target) + "'");
+    steps.add(folder ? StepKind::directory : StepKind::file,
+              {.flags = launch::kMayExist, .a = kTmp, .b = folder ? 0755U : 0644U, .text1 = inside},
               "make the mount point '" + printable(target) + "'");
 }
 
@@ -52,18 +62,26 @@ PlanBuilder make_prelude(const Machine& machine, bool with_sysfs) {
     if (with_sysfs)
         steps.add(StepKind::keep, {.a = 0, .b = kSys}, "keep sysfs");
     steps.add(StepKind::new_proc, {.a = kProc}, "mount proc");
-    steps.add(StepKind::new_tmpfs, {.a = kDev, .c = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, .text1 = "mode=0755,size=64k"}, "mount /dev");
+    steps.add(StepKind::new_tmpfs,
+              {.a = kDev, .c = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, .text1 = "mode=0755,size=64k"}, "mount /dev");
     steps.add(StepKind::stage, {.a = kDev, .b = 0}, "mount /dev");
     for (const auto* device : {"null", "zero", "full", "random", "urandom", "tty"})
         steps.add(StepKind::device, {.a = kDev, .text1 = device}, std::string("bind /dev/") + device);
-    constexpr std::pair<const char*, const char*> kLinks[] = {
-        {"/proc/self/fd", "fd"}, {"/proc/self/fd/0", "stdin"}, {"/proc/self/fd/1", "stdout"}, {"/proc/self/fd/2", "stderr"}, {"pts/ptmx", "ptmx"}};
+    constexpr std::pair<const char*, const char*> kLinks[] = {{"/proc/self/fd", "fd"},
+                                                              {"/proc/self/fd/0", "stdin"},
+                                                              {"/proc/self/fd/1", "stdout"},
+                                                              {"/proc/self/fd/2", "stderr"},
+                                                              {"pts/ptmx", "ptmx"}};
     for (const auto& [content, name] : kLinks)
         steps.add(StepKind::symlink, {.a = kDev, .text1 = content, .text2 = name}, std::string("link /dev/") + name);
     for (const auto* folder : {"pts", "shm", "mqueue"})
         steps.add(StepKind::directory, {.a = kDev, .b = 0755, .text1 = folder}, std::string("make /dev/") + folder);
     // gid 5 is tty where more than one id is mapped
-    steps.add(StepKind::new_devpts, {.a = kPts, .text1 = machine.single_id ? "newinstance,ptmxmode=0666,mode=0620" : "newinstance,ptmxmode=0666,mode=0620,gid=5"}, "mount /dev/pts");
+    steps.add(StepKind::new_devpts,
+              {.a = kPts,
+               .text1 = machine.single_id ? "newinstance,ptmxmode=0666,mode=0620"
+                                          : "newinstance,ptmxmode=0666,mode=0620,gid=5"},
+              "mount /dev/pts");
     steps.add(StepKind::attach_beneath, {.a = kDev, .b = kPts, .text1 = "pts"}, "mount /dev/pts");
     steps.add(StepKind::new_tmpfs, {.a = kShm, .c = kQuiet, .text1 = "mode=1777,size=64m"}, "mount /dev/shm");
     steps.add(StepKind::attach_beneath, {.a = kDev, .b = kShm, .text1 = "shm"}, "mount /dev/shm");
@@ -82,7 +100,8 @@ PlanBuilder make_launch(const ContainerPlan& plan, const std::vector<bool>& fold
     if (plan.network != NetworkMode::host)
         steps.add(StepKind::attach, {.a = kSys, .text1 = "/sys"}, "mount /sys");
     if (plan.own_tmp) {
-        steps.add(StepKind::new_tmpfs, {.a = kTmp, .c = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, .text1 = "mode=1777"}, "mount /tmp");
+        steps.add(StepKind::new_tmpfs, {.a = kTmp, .c = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, .text1 = "mode=1777"},
+                  "mount /tmp");
         steps.add(StepKind::attach, {.a = kTmp, .text1 = "/tmp"}, "mount /tmp");
     }
     for (std::size_t i = 0; i < plan.mounts.size(); ++i) {
@@ -90,7 +109,8 @@ PlanBuilder make_launch(const ContainerPlan& plan, const std::vector<bool>& fold
         if (plan.own_tmp && mount.target.starts_with("/tmp/"))
             make_points_in_tmp(steps, mount.target, folders[i]);
         steps.add(StepKind::attach, {.a = static_cast<std::uint32_t>(i + 1), .text1 = mount.target},
-                  "mount '" + printable(mount.target) + "'" + (mount.layer.empty() ? "" : " (layer '" + printable(mount.layer) + "')"));
+                  "mount '" + printable(mount.target) + "'" +
+                      (mount.layer.empty() ? "" : " (layer '" + printable(mount.layer) + "')"));
     }
     steps.add(StepKind::pivot, {}, "enter the " + rootfs);
     steps.add(StepKind::hostname, {.text1 = plan.hostname}, "set the host name");

@@ -2,7 +2,8 @@
 //
 // The order, and why: what every container has (proc, /dev) is made in the prelude, before it is known which container
 // it will be. Then the root, the kernel's filesystems, the user's mounts from the outside in, pivot; then what is
-// invisible to mounts (host name, clock); last the payload. Nothing after `run` is done with the container's capabilities.
+// invisible to mounts (host name, clock); last the payload. Nothing after `run` is done with the container's
+// capabilities.
 #pragma once
 
 #include "launch/plan_builder.h"
@@ -23,7 +24,8 @@ struct IoSlots {
 [[nodiscard]] launch::PlanBuilder make_prelude(const Machine& machine, bool with_sysfs);
 // `folders[i]`: mount i is a folder (else a file). Slots: 0 root, 1… mounts, then stdin, stdout, stderr, or console.
 // `prelude_steps`: how many steps ran before, so that a failed step's index can be told apart.
-[[nodiscard]] launch::PlanBuilder make_launch(const ContainerPlan& plan, const std::vector<bool>& folders, const IoSlots& io);
+[[nodiscard]] launch::PlanBuilder make_launch(const ContainerPlan& plan, const std::vector<bool>& folders,
+                                              const IoSlots& io);
 
 struct ExecPlan {
     std::vector<std::string> command;

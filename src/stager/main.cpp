@@ -54,7 +54,10 @@ void serve_one(stager::Service& service, int client, bool& gone) {
     if (reply)
         for (const auto& fd : reply->fds)
             fds.push_back(fd.get());
-    gone = !wire::send_json(client, reply ? wire::answer(message->body, std::move(reply->fields)) : wire::error_answer(message->body, reply.error()), fds);
+    gone = !wire::send_json(client,
+                            reply ? wire::answer(message->body, std::move(reply->fields))
+                                  : wire::error_answer(message->body, reply.error()),
+                            fds);
 }
 
 Result<void> serve(int listener) {

@@ -20,7 +20,7 @@ constexpr std::size_t kMaxEntries = 64;
 constexpr std::uint64_t kInRoot = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
 
 Result<bool> is_folder(int fd) {
-    struct stat info {};
+    struct stat info{};
     if (::fstat(fd, &info) < 0)
         return fail_errno("fstat");
     return S_ISDIR(info.st_mode);
@@ -35,8 +35,9 @@ Result<bool> has(int rootfs, const Point& point) {
         return fail_errno("mount point '" + printable(point.path) + "' in the rootfs", found.error().sys_errno);
     }
     if (TRY(is_folder(found->get())) != point.folder)
-        return fail(ErrorKind::invalid, "mount point '" + printable(point.path) + "' is a " + (point.folder ? "file" : "folder") +
-                                            " in the rootfs, but a " + (point.folder ? "folder" : "file") + " is to be mounted there",
+        return fail(ErrorKind::invalid,
+                    "mount point '" + printable(point.path) + "' is a " + (point.folder ? "file" : "folder") +
+                        " in the rootfs, but a " + (point.folder ? "folder" : "file") + " is to be mounted there",
                     "choose another target");
     return !point.generated;
 }
@@ -74,7 +75,8 @@ Result<Located> locate(int rootfs, const std::string& target) {
         const auto found = os::open_beneath(rootfs, prefix, O_PATH, kInRoot);
         if (found) {
             if (have < components.size() && !TRY(is_folder(found->get())))
-                return fail(ErrorKind::invalid, "mount point '" + printable(target) + "': '" + printable(prefix) + "' is a file in the rootfs");
+                return fail(ErrorKind::invalid, "mount point '" + printable(target) + "': '" + printable(prefix) +
+                                                    "' is a file in the rootfs");
             return Located{TRY(path_beneath(rootfs, found->get())),
                            {components.begin() + static_cast<std::ptrdiff_t>(have), components.end()}};
         }
@@ -88,7 +90,7 @@ Result<Located> locate(int rootfs, const std::string& target) {
 // In an overlay a folder that both layers have looks like the upper one: the skeleton's takes after the rootfs's.
 Result<void> look_like(int skeleton, const char* name, const struct stat& info) {
     // An id outside our map cannot be given; the folder is root's then, as it would show up anyway.
-    (void)!::fchownat(skeleton, name, info.st_uid, info.st_gid, AT_SYMLINK_NOFOLLOW);
+    (void) !::fchownat(skeleton, name, info.st_uid, info.st_gid, AT_SYMLINK_NOFOLLOW);
     if (::fchmodat(skeleton, name, info.st_mode & 07777, 0) < 0)
         return fail_errno("chmod skeleton folder");
     const timespec times[2] = {info.st_atim, info.st_mtim};
@@ -98,7 +100,7 @@ Result<void> look_like(int skeleton, const char* name, const struct stat& info) 
 
 // Makes one folder of the skeleton.
 Result<void> make_folder(int skeleton, int rootfs, const std::string& path) {
-    struct stat info {};
+    struct stat info{};
     const auto original = os::open_beneath(rootfs, path, O_PATH, kInRoot);
     const bool covers = original && ::fstat(original->get(), &info) == 0 && S_ISDIR(info.st_mode);
     if (::mkdirat(skeleton, path.c_str() + 1, 0755) < 0) {
@@ -128,7 +130,8 @@ Result<void> make_point(int skeleton, int rootfs, const Point& point) {
     }
     if (point.folder)
         return {};
-    const auto file = TRY(os::open_at(skeleton, (at + "/" + name).substr(1), O_CREAT | O_WRONLY | O_NOFOLLOW | O_TRUNC, 0644));
+    const auto file =
+        TRY(os::open_at(skeleton, (at + "/" + name).substr(1), O_CREAT | O_WRONLY | O_NOFOLLOW | O_TRUNC, 0644));
     return os::write_all(file.get(), point.content);
 }
 
@@ -136,7 +139,8 @@ Result<void> make_point(int skeleton, int rootfs, const Point& point) {
 
 Result<RootfsCache> RootfsCache::open(const std::string& workspace) {
     RootfsCache cache;
-    const auto tmpfs = TRY(os::new_filesystem("tmpfs", {{"mode", "0700"}, {"size", "16m"}}, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV));
+    const auto tmpfs =
+        TRY(os::new_filesystem("tmpfs", {{"mode", "0700"}, {"size", "16m"}}, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV));
     const auto anchor = TRY(os::open_file(workspace, O_PATH | O_DIRECTORY | O_NOFOLLOW));
     TRY(os::attach_mount(tmpfs.get(), anchor.get()));
     cache.tmpfs_ = DirFd(TRY(os::open_file(os::fd_path(tmpfs.get()), O_RDONLY | O_DIRECTORY)));
@@ -150,15 +154,16 @@ Result<MountFd> RootfsCache::make_merged(int rootfs, const std::string& folder, 
         if (::mkdirat(tmpfs_.get(), (folder + part).c_str(), 0755) < 0)
             return fail_errno("make skeleton");
     const auto skeleton = TRY(os::open_at(tmpfs_.get(), folder + "/skeleton", O_PATH | O_DIRECTORY));
-    struct stat top {};
+    struct stat top{};
     if (::fstat(rootfs, &top) < 0)
         return fail_errno("look at the rootfs");
     TRY(look_like(tmpfs_.get(), (folder + "/skeleton").c_str(), top));
     for (const auto& point : missing)
         TRY(make_point(skeleton.get(), rootfs, point));
     // By number, so that no path can hold the ':' or ',' that separates layers and options.
-    auto merged = TRY(os::new_filesystem("overlay", {{"source", "squish"}, {"lowerdir", os::fd_path(skeleton.get()) + ":" + os::fd_path(rootfs)}},
-                                         MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV));
+    auto merged = TRY(os::new_filesystem(
+        "overlay", {{"source", "squish"}, {"lowerdir", os::fd_path(skeleton.get()) + ":" + os::fd_path(rootfs)}},
+        MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV));
     const auto point = TRY(os::open_at(tmpfs_.get(), folder + "/merged", O_PATH | O_DIRECTORY));
     TRY(os::attach_mount(merged.get(), point.get())); // a detached mount can be cloned only since Linux 6.15
     return merged;
@@ -167,7 +172,7 @@ Result<MountFd> RootfsCache::make_merged(int rootfs, const std::string& folder, 
 Result<MountFd> RootfsCache::mount(const std::string& path, std::vector<Point> points) {
     std::ranges::sort(points);
     const auto rootfs = TRY(os::open_file(path, O_PATH | O_DIRECTORY));
-    struct stat info {};
+    struct stat info{};
     if (::fstat(rootfs.get(), &info) < 0)
         return fail_errno("look at rootfs '" + printable(path) + "'");
     constexpr std::uint64_t kAttributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
@@ -210,7 +215,8 @@ Result<MountFd> RootfsCache::mount(const std::string& path, std::vector<Point> p
     } else {
         entries_.splice(entries_.begin(), entries_, entry); // the iterator stays valid
     }
-    auto clone = entry->merged ? TRY(os::clone_mount(entry->merged.get(), "", false)) : TRY(os::clone_mount(rootfs.get(), "", true));
+    auto clone = entry->merged ? TRY(os::clone_mount(entry->merged.get(), "", false))
+                               : TRY(os::clone_mount(rootfs.get(), "", true));
     TRY(os::set_mount_attributes(clone.get(), kAttributes, true));
     return clone;
 }
@@ -220,7 +226,7 @@ void RootfsCache::evict() {
     if (!last.folder.empty()) {
         const auto base = os::fd_path(tmpfs_.get()) + "/" + last.folder;
         ::umount2((base + "/merged").c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
-        (void)os::remove_tree(base);
+        (void) os::remove_tree(base);
     }
     entries_.pop_back();
 }

@@ -24,7 +24,7 @@ namespace squish::stager {
 struct Point {
     std::string path; // absolute, as seen in the container
     bool folder = true;
-    std::string content; // for a generated file; files without content are empty
+    std::string content;    // for a generated file; files without content are empty
     bool generated = false; // the content is to be seen even where the rootfs has a file there
     auto operator<=>(const Point&) const = default;
 };

@@ -26,7 +26,8 @@ struct SourceMount {
 
 Error about(Error error, const Json& mount, const std::string& source) {
     const auto label = mount.find("label");
-    std::string what = label != mount.end() && label->is_string() ? label->get<std::string>() : "'" + printable(source) + "'";
+    std::string what =
+        label != mount.end() && label->is_string() ? label->get<std::string>() : "'" + printable(source) + "'";
     return std::move(error).within(what);
 }
 
@@ -34,13 +35,14 @@ Error about(Error error, const Json& mount, const std::string& source) {
 // hold reach no farther than the user's own ids.
 Result<SourceMount> open_source(const std::string& path, bool read_only) {
     const auto source = TRY(os::open_file(path, O_PATH));
-    struct stat info {};
+    struct stat info{};
     if (::fstat(source.get(), &info) < 0)
         return fail_errno("look at '" + printable(path) + "'");
     if (!S_ISDIR(info.st_mode) && !S_ISREG(info.st_mode) && !S_ISSOCK(info.st_mode) && !S_ISFIFO(info.st_mode))
         return fail(ErrorKind::invalid, "'" + printable(path) + "' is neither a file nor a folder");
     SourceMount out{TRY(os::clone_mount(source.get(), "", true)), S_ISDIR(info.st_mode)};
-    TRY(os::set_mount_attributes(out.mount.get(), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (read_only ? MOUNT_ATTR_RDONLY : 0), true));
+    TRY(os::set_mount_attributes(out.mount.get(),
+                                 MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (read_only ? MOUNT_ATTR_RDONLY : 0), true));
     return out;
 }
 
@@ -104,7 +106,10 @@ Result<Reply> Service::stage(const Json& request) {
         points.push_back({.path = folder.get<std::string>(), .folder = true, .content = {}, .generated = false});
     }
     for (const auto& file : TRY(get_array(request, "files")))
-        points.push_back({.path = TRY(wire::get_string(file, "path")), .folder = false, .content = TRY(wire::get_string(file, "content")), .generated = true});
+        points.push_back({.path = TRY(wire::get_string(file, "path")),
+                          .folder = false,
+                          .content = TRY(wire::get_string(file, "content")),
+                          .generated = true});
     const auto rootfs = TRY(wire::get_string(request, "rootfs"));
     auto root = rootfs_.mount(rootfs, std::move(points));
     if (!root)
@@ -163,7 +168,7 @@ Result<Reply> Service::network_retain(const Json& request) {
             used.insert(slot.get<std::uint32_t>());
     for (const auto slot : given_)
         if (!used.contains(slot) && network_)
-            (void)network_->release(slot);
+            (void) network_->release(slot);
     std::erase_if(given_, [&](std::uint32_t slot) { return !used.contains(slot); });
     return Reply{};
 }
@@ -184,7 +189,8 @@ Result<Reply> Service::isolated_network() {
             return fail_errno("bring up loopback");
         TRY(os::write_existing("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0"));
         reply.fds.push_back(TRY(os::open_namespace(::getpid(), "net")));
-        reply.fds.push_back(TRY(os::new_filesystem("sysfs", {}, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)));
+        reply.fds.push_back(TRY(os::new_filesystem(
+            "sysfs", {}, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)));
         return reply;
     }();
     if (auto back = os::enter_namespace(home.get(), CLONE_NEWNET); !back)

@@ -50,8 +50,7 @@ public:
     [[nodiscard]] bool finished() const { return ok_ && bytes_.empty(); }
 
 private:
-    template <class T>
-    T number() {
+    template <class T> T number() {
         T value{};
         if (bytes_.size() < sizeof value) {
             ok_ = false;

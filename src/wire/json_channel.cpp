@@ -71,7 +71,11 @@ Json answer(const Json& request, Json fields) {
 Json error_answer(const Json& request, const Error& error) {
     return {{"seq", sequence_of(request)},
             {"ok", false},
-            {"error", {{"kind", to_string(error.kind)}, {"message", error.message}, {"remedy", error.remedy}, {"errno", error.sys_errno}}}};
+            {"error",
+             {{"kind", to_string(error.kind)},
+              {"message", error.message},
+              {"remedy", error.remedy},
+              {"errno", error.sys_errno}}}};
 }
 
 Result<void> check_answer(const Json& body) {

@@ -19,18 +19,20 @@ inline constexpr std::size_t kMaxStoredFds = 4096;
 
 enum class KeeperKind : std::uint32_t {
     // requests → answers
-    hello = 1,    // u32 version                     → hello_done after one `container` per container
-    prepare = 2,  // text cell, u32 host network; fds: prelude plan, its slots…; the last fd is the netns unless host → done
-    launch = 3,   // text id, text cell; fds: plan, its slots…           → launched or failed_step
-    exec = 4,     // text id, text exec id; fds: plan, its slots…                     → launched or failed_step
-    signal = 5,   // text id (or exec id), i32 signal                                 → done
-    forget = 6,   // text id (or exec id): its end has been recorded                   → done
-    put = 7,      // text name; fds: what to keep                                     → done
-    take = 8,     // text name                                                        → fds (copies; the keeper keeps its own)
-    drop = 9,     // text name                                                        → done
-    spawn = 10,   // text helper name; fds: program, listening socket, log file        → spawned
+    hello = 1, // u32 version                     → hello_done after one `container` per container
+    prepare =
+        2, // text cell, u32 host network; fds: prelude plan, its slots…; the last fd is the netns unless host → done
+    launch = 3, // text id, text cell; fds: plan, its slots…           → launched or failed_step
+    exec = 4,   // text id, text exec id; fds: plan, its slots…                     → launched or failed_step
+    signal = 5, // text id (or exec id), i32 signal                                 → done
+    forget = 6, // text id (or exec id): its end has been recorded                   → done
+    put = 7,    // text name; fds: what to keep                                     → done
+    take =
+        8, // text name                                                        → fds (copies; the keeper keeps its own)
+    drop = 9,       // text name                                                        → done
+    spawn = 10,     // text helper name; fds: program, listening socket, log file        → spawned
     shut_down = 11, // kills everything and ends                                       → done
-    discard = 12, // text cell: an unused cell is not wanted any more                  → done
+    discard = 12,   // text cell: an unused cell is not wanted any more                  → done
     watch_log = 13, // text id, u64 limit; fds: files                                  → done
 
     // answers
@@ -43,10 +45,10 @@ enum class KeeperKind : std::uint32_t {
     spawned = 38,     // i32 pid; fds: pidfd
 
     // events, and the list that precedes hello_done
-    container = 64, // text id, u32 state (ContainerPhase), i32 pid, i32 wait status; fds: pidfd where it runs
-    exited = 65,    // text id or exec id, i32 wait status
+    container = 64,     // text id, u32 state (ContainerPhase), i32 pid, i32 wait status; fds: pidfd where it runs
+    exited = 65,        // text id or exec id, i32 wait status
     helper_exited = 66, // text name, i32 wait status
-    cell_lost = 67, // text cell
+    cell_lost = 67,     // text cell
 };
 
 enum class ContainerPhase : std::uint32_t { starting = 1, running = 2, exited = 3 };
