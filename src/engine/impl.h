@@ -52,7 +52,7 @@ private:
 
     // lifecycle.cpp
     void on_exited(const std::string& id, int wait_status);
-    void finish(const RecordPtr& record, ExitInfo exit);
+    void finish(RecordPtr record, ExitInfo exit); // by value: the table's own reference may go
     [[nodiscard]] asio::awaitable<void> clean_up(RecordPtr record);
     void forget_record(const RecordPtr& record);
     [[nodiscard]] Result<RecordPtr> get(const std::string& id) const;

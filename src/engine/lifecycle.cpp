@@ -69,7 +69,7 @@ void Engine::Impl::on_exited(const std::string& id, int wait_status) {
 }
 
 // First whoever waits, then the disk, then what can be given back.
-void Engine::Impl::finish(const RecordPtr& record, ExitInfo exit) {
+void Engine::Impl::finish(RecordPtr record, ExitInfo exit) {
     auto& info = record->info;
     if (info.state == ContainerState::exited)
         return;

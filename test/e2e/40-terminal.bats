@@ -75,11 +75,11 @@ STEPS
         key \x1a
         < Stopped\s+sleep 1002
         > jobs
-        < Running\s+sleep 1001.*Stopped\s+sleep 1002
+        < Stopped\s+sleep 1002.*Running\s+sleep 1001
         > bg %2
         < ready> $
         > jobs
-        < Running\s+sleep 1001.*Running\s+sleep 1002
+        < (?=.*Running\s+sleep 1001)(?=.*Running\s+sleep 1002).*ready> $
         > fg %2
         < sleep 1002
         key \x03
@@ -112,7 +112,8 @@ STEPS
         < ready> $
         > echo "code $?"
         < code 130
-        > cat
+        > echo o''n; cat
+        < on\r\n
         > echoed
         < echoed\r\nechoed
         key \x1c
@@ -219,11 +220,13 @@ STEPS
 }
 
 @test "the third SIGINT is SIGKILL" {
-    shell_file stubborn.toml 'trap "" INT TERM; echo up; while :; do sleep 0.05; done'
+    shell_file stubborn.toml 'trap "echo ouch" INT; echo up; while :; do sleep 0.05; done'
     on_terminal squish run --rm stubborn.toml <<'STEPS'
         < up
         key \x03
+        < ouch
         key \x03
+        < ouch
         key \x03
         code 137
         within 2000

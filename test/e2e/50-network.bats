@@ -255,7 +255,7 @@ PYTHON
     # Nothing can be published from there.
     run --separate-stderr squish run --rm --publish "$(free_port):80" none.toml
     assert_status 2
-    assert_message "bridge"
+    assert_message "network.mode"
     assert_no_container
 }
 

@@ -32,8 +32,8 @@ class Terminal:
         number = struct.unpack("i", fcntl.ioctl(self.master, TIOCGPTN, b"\0" * 4))[0]
         self.slave = os.open(f"/dev/pts/{number}", os.O_RDWR | os.O_NOCTTY)
         self.start = termios.tcgetattr(self.slave)
-        self.everything = b""
-        self.seen = 0
+        self.raw = self.everything = b""  # what was printed; the same without its control sequences
+        self.asked = self.seen = 0
         self.took = 0.0
         self.code = None
         os.write(self.master, b"\n")
@@ -42,7 +42,12 @@ class Terminal:
         """Reads what there is, waiting so long for it; false where nothing came."""
         if not select.select([self.master], [], [], seconds)[0]:
             return False
-        self.everything += os.read(self.master, 65536)
+        self.raw += os.read(self.master, 65536)
+        # A terminal answers the question where its cursor is; and nobody reads the rest of what controls it.
+        for _ in range(self.raw.count(b"\x1b[6n") - self.asked):
+            self.asked += 1
+            os.write(self.master, b"\x1b[1;1R")
+        self.everything = re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", self.raw)
         return True
 
     def has_ended(self):
@@ -78,7 +83,7 @@ class Terminal:
 
     def step(self, line):
         verb, _, rest = line.partition(" ")
-        text = rest.encode().decode("unicode_escape").encode("latin-1")
+        text = b"" if verb in ("<", "lacks") else rest.encode().decode("unicode_escape").encode("latin-1")
         if verb == "<":
             self.expect(rest)
         elif verb == ">":
