@@ -305,11 +305,17 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request) {
     if (auto logs = log_descriptors(info, request.io); !logs.empty() && ground_->keeper())
         (void) co_await ground_->keeper()->watch_log(info.id, config_.log_limit,
                                                      std::move(logs)); // ended already: nothing to watch
-    // After the answer: what it adds to the state written before (the pid, the times) the keeper knows as well.
-    asio::post(executor_, [this, record] {
-        if (record->info.state == ContainerState::running)
-            save_quietly(*record);
-    });
+    // After the answer, and not at all for one that ends soon: what it adds to the state written before (the pid, the
+    // times) the keeper knows as well.
+    asio::co_spawn(
+        executor_,
+        [this, record]() -> asio::awaitable<void> {
+            asio::steady_timer pause(executor_, kRefillPause);
+            co_await pause.async_wait(kAwait);
+            if (record->info.state == ContainerState::running)
+                save_quietly(*record);
+        },
+        asio::detached);
     // One that has ended already is told so after the answer to its start, which may want to look at it.
     if (const auto early = early_ends_.extract(info.id))
         asio::post(executor_, [this, id = info.id, status = early.mapped()] { on_exited(id, status); });

@@ -97,9 +97,12 @@ Result<void> send_message(int socket, std::string_view bytes, std::span<const in
 }
 
 Result<Message> receive_message(int socket, std::size_t limit) {
+    // One buffer for all: making and zeroing one of the limit's size per message cost more than the message.
+    thread_local std::vector<char> buffer;
+    if (buffer.size() < limit)
+        buffer.resize(limit);
     Message out;
-    out.bytes.resize(limit);
-    iovec data{out.bytes.data(), out.bytes.size()};
+    iovec data{buffer.data(), limit};
     ControlBuffer control;
     msghdr message{};
     message.msg_iov = &data;
@@ -122,7 +125,7 @@ Result<Message> receive_message(int socket, std::size_t limit) {
     }
     if (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
         return fail_errno("recvmsg: message or descriptors cut short", EMSGSIZE);
-    out.bytes.resize(static_cast<std::size_t>(got));
+    out.bytes.assign(buffer.data(), static_cast<std::size_t>(got));
     out.peer_closed = got == 0;
     return out;
 }
