@@ -53,7 +53,11 @@ Task<void> Ground::connect_keeper(UniqueFd socket) {
             .helper_exited = [this](std::string name, int) { on_helper_exited(name); },
             .cell_lost =
                 [this](std::string name) {
-                    std::erase_if(spare_cells_, [&](const PreparedCell& cell) { return cell.name == name; });
+                    const auto lost = std::ranges::find(spare_cells_, name, &PreparedCell::name);
+                    if (lost == spare_cells_.end())
+                        return;
+                    release(std::exchange(lost->network, {}).number);
+                    spare_cells_.erase(lost);
                 },
             .closed = [this] { asio::co_spawn(executor_, on_keeper_closed(), asio::detached); },
         });
@@ -307,7 +311,7 @@ Task<PreparedCell> Ground::make_cell(NetworkMode mode) {
     cell.name = "cell-" + random_hex(6);
     CO_TRY_TO(const int prelude_fd, prelude(mode != NetworkMode::host, cell.prelude));
     if (mode == NetworkMode::host) {
-        CO_TRY(co_await keeper_->prepare(cell.name, true, list(prelude_fd)));
+        CO_TRY_TO(cell.pidfd, co_await keeper_->prepare(cell.name, true, list(prelude_fd)));
         co_return cell;
     }
     CO_TRY_TO(auto answer,
@@ -328,6 +332,7 @@ Task<PreparedCell> Ground::make_cell(NetworkMode mode) {
         release(slot);
         co_return std::unexpected(std::move(prepared).error());
     }
+    cell.pidfd = std::move(*prepared);
     co_return cell;
 }
 
@@ -337,10 +342,12 @@ Task<PreparedCell> Ground::take_cell(NetworkMode mode) {
     } else {
         CO_TRY(co_await need_stager());
     }
-    if (mode == NetworkMode::bridge && !spare_cells_.empty()) {
+    while (mode == NetworkMode::bridge && !spare_cells_.empty()) {
         auto cell = std::move(spare_cells_.front());
         spare_cells_.pop_front();
-        co_return cell;
+        if (!os::has_ended(cell.pidfd.get())) // somebody may have killed it: the next one, then
+            co_return cell;
+        release(std::exchange(cell.network, {}).number);
     }
     co_return co_await make_cell(mode);
 }

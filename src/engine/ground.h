@@ -29,6 +29,7 @@ struct NetworkSlot {
 
 struct PreparedCell {
     std::string name;
+    Pidfd pidfd;
     NetworkSlot network;
     std::vector<std::string> prelude; // what its first steps were about
 };

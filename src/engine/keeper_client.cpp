@@ -90,10 +90,14 @@ Task<KeeperFacts> KeeperClient::hello(std::vector<KeptContainer>& containers) {
     co_return facts;
 }
 
-Task<void> KeeperClient::prepare(std::string cell, bool host_network, std::vector<int> fds) {
+Task<Pidfd> KeeperClient::prepare(std::string cell, bool host_network, std::vector<int> fds) {
     const auto number = link_->next_number();
-    return ask_done(number, keeper_message(KeeperKind::prepare, number).text(cell).u32(host_network ? 1 : 0),
-                    std::move(fds));
+    CO_TRY_TO(auto message,
+              co_await ask(number, keeper_message(KeeperKind::prepare, number).text(cell).u32(host_network ? 1 : 0),
+                           std::move(fds)));
+    if (message.fds.size() != 1)
+        co_return fail(ErrorKind::unavailable, "malformed answer of the keeper");
+    co_return Pidfd(std::move(message.fds[0]));
 }
 
 Task<Launched> KeeperClient::start(std::uint32_t number, wire::Writer request, std::vector<int> fds,

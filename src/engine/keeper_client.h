@@ -47,7 +47,8 @@ public:
 
     // First of all: the keeper's facts and what it keeps.
     [[nodiscard]] Task<KeeperFacts> hello(std::vector<KeptContainer>& containers);
-    [[nodiscard]] Task<void> prepare(std::string cell, bool host_network, std::vector<int> fds);
+    // Its pidfd says whether it still waits.
+    [[nodiscard]] Task<Pidfd> prepare(std::string cell, bool host_network, std::vector<int> fds);
     // A step that failed comes back as FailedStep in `failed`, with an Error of no meaning of its own.
     struct FailedStep {
         bool happened = false;

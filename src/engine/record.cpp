@@ -9,7 +9,7 @@
 
 namespace squish {
 
-using Json = nlohmann::json;
+using Json = nlohmann::ordered_json; // the squishfile's tables keep their order over a restart
 
 namespace {
 

@@ -223,7 +223,10 @@ void Server::handle(int client, os::Message message) {
         const bool host = in.u32() != 0;
         if (!in.finished())
             return malformed();
-        return answer(client, sequence, prepare(client, cell, host, std::move(message.fds)));
+        if (auto result = prepare(client, cell, host, std::move(message.fds)); !result)
+            return answer(client, sequence, result);
+        const int fd = cells_.at(cell).cell.pidfd.get();
+        return tell(client, keeper_message(KeeperKind::fds, sequence), {&fd, 1});
     }
     case KeeperKind::launch: {
         const auto id = in.text();

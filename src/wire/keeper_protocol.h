@@ -21,7 +21,7 @@ enum class KeeperKind : std::uint32_t {
     // requests → answers
     hello = 1, // u32 version                     → hello_done after one `container` per container
     prepare =
-        2, // text cell, u32 host network; fds: prelude plan, its slots…; the last fd is the netns unless host → done
+        2, // text cell, u32 host network; fds: prelude plan, its slots…; the last fd is the netns unless host → fds: its pidfd
     launch = 3, // text id, text cell; fds: plan, its slots…           → launched or failed_step
     exec = 4,   // text id, text exec id; fds: plan, its slots…                     → launched or failed_step
     signal = 5, // text id (or exec id), i32 signal                                 → done
