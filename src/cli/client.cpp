@@ -100,7 +100,11 @@ Result<bool> Client::receive() {
 Result<Json> Client::call(const Call& call) {
     for (int attempt = 1;; ++attempt) {
         auto answer = call_once(call);
-        if (answer || !was_not_served(answer.error()) || attempt == kAttempts)
+        if (answer || attempt == kAttempts)
+            return answer;
+        // What only asks may be asked again, also where the daemon ended in the middle of it (`squish wait`).
+        const bool asked_only = call.method == "GET" && answer.error().sys_errno == ECONNABORTED;
+        if (!asked_only && !was_not_served(answer.error()))
             return answer;
         *this = TRY(connect(*paths_));
     }
@@ -114,7 +118,8 @@ Result<Json> Client::call_once(const Call& call) {
     TRY(send(call));
     while (!response_.complete())
         if (!TRY(receive()))
-            return fail(ErrorKind::unavailable, "squishd ended before it answered", "try again");
+            return std::unexpected(
+                Error{ErrorKind::unavailable, "squishd ended before it answered", "try again", ECONNABORTED});
     const auto body = response_.take_body();
     if (response_.status() >= 400)
         return std::unexpected(error_of(response_.status(), body));

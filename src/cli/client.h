@@ -63,7 +63,7 @@ void print_warnings(const Json& answer);
 // A daemon that ends resets the connections whose requests it has not read (unix(7)): such a request had no effect, and
 // may be made again of the next daemon.
 [[nodiscard]] bool was_not_served(const Error& error);
-inline constexpr int kAttempts = 3;
+inline constexpr int kAttempts = 10;
 
 // What the body of an answer with a status of 400 and more says.
 [[nodiscard]] Error error_of(unsigned status, const std::string& body);

@@ -70,9 +70,8 @@ Task<std::string> Engine::Impl::exec(std::string id, ExecRequest request) {
     CO_TRY_TO(auto hand_over, make_exec_hand_over(plan, request.io));
     const auto& steps = hand_over.steps;
 
-    const auto exec_id = "exec-" + random_hex(8);
+    const auto exec_id = std::string(kExecPrefix) + random_hex(8);
     auto exec = std::make_shared<Exec>(executor_);
-    exec->container = id;
     execs_[exec_id] = exec; // before the start: its end may be told first
     KeeperClient::FailedStep failed;
     Result<Launched> launched = fail(ErrorKind::unavailable, "the keeper is gone", "try again");

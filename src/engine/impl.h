@@ -38,10 +38,11 @@ public:
 private:
     struct Exec {
         explicit Exec(const asio::any_io_executor& executor) : ended(executor) {}
-        std::string container;
         std::optional<ExitInfo> exit;
         Latch ended;
     };
+
+    static constexpr std::string_view kExecPrefix = "exec-"; // what tells ids of execs from those of containers
 
     // create.cpp
     [[nodiscard]] Result<RecordPtr> reserve(const CreateRequest& request);
@@ -62,6 +63,7 @@ private:
     // recover.cpp
     void load_records();
     void on_connected(std::vector<KeptContainer> kept);
+    void on_exec_kept(const KeptContainer& kept);
     void on_keeper_lost();
     [[nodiscard]] asio::awaitable<void> republish();
     [[nodiscard]] asio::awaitable<void> adopt_descriptors(RecordPtr record);

@@ -45,6 +45,10 @@ void Engine::Impl::on_connected(std::vector<KeptContainer> kept) {
     std::set<std::string> known;
     std::vector<std::uint32_t> slots;
     for (auto& container : kept) {
+        if (container.id.starts_with(kExecPrefix)) {
+            on_exec_kept(container);
+            continue;
+        }
         const auto found = records_.find(container.id);
         if (found == records_.end()) {
             spdlog::warn("container {}: known to the keeper only; ending it", printable(container.id));
@@ -88,6 +92,14 @@ void Engine::Impl::on_connected(std::vector<KeptContainer> kept) {
         finish(record, ExitInfo{128 + SIGKILL, SIGKILL, "keeper-lost"});
     for (const auto& record : never_started)
         forget_record(record);
+}
+
+// A process that `exec` had started before us: whoever waited for its end will ask again.
+void Engine::Impl::on_exec_kept(const KeptContainer& kept) {
+    if (!execs_.contains(kept.id))
+        execs_[kept.id] = std::make_shared<Exec>(executor_);
+    if (kept.phase == wire::ContainerPhase::exited)
+        on_exited(kept.id, kept.wait_status);
 }
 
 void Engine::Impl::on_keeper_lost() {

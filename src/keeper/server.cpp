@@ -316,7 +316,7 @@ void Server::handle(int client, os::Message message) {
 
 void Server::hello(int client, std::uint32_t sequence) {
     for (const auto& [id, process] : processes_) {
-        if (process.is_exec() || process.phase == ContainerPhase::starting)
+        if (process.phase == ContainerPhase::starting)
             continue;
         const int fd = process.cell.pidfd.get();
         const bool alive = process.phase == ContainerPhase::running;
@@ -543,10 +543,6 @@ void Server::on_ended(const std::string& id) {
     }
     process.phase = ContainerPhase::exited;
     process.cell.pidfd.reset();
-    if (process.is_exec() && clients_.empty()) { // only whoever asked for it would want to know
-        processes_.erase(found);
-        return;
-    }
     tell_all(keeper_message(KeeperKind::exited, 0).text(id).i32(process.status));
 }
 
