@@ -24,9 +24,9 @@ processes_of() { # ACCOUNT
     local uid first count
     uid=$(id -u "$1")
     IFS=: read -r _ first count < <(grep "^$1:" /etc/subuid || echo x:0:0)
-    awk -v uid="$uid" -v first="$first" -v count="$count" '
-        FNR == 1 { zombie = 0 } /^State:\tZ/ { zombie = 1 } /^Pid:/ { pid = $2 }
-        /^Uid:/ { if (!zombie && ($2 == uid || ($2 >= first && $2 < first + count))) print pid }' /proc/[0-9]*/status 2>/dev/null || true
+    grep -sE '^(State|Uid):' /proc/[0-9]*/status | awk -v uid="$uid" -v first="$first" -v count="$count" '
+        $1 ~ /:State:$/ { dead = $2 == "Z" }
+        $1 ~ /:Uid:$/ && !dead && ($2 == uid || ($2 >= first && $2 < first + count)) { split($1, path, "/"); print path[3] }'
 }
 has_no_process() { [ -z "$(processes_of "$1")" ]; }
 

@@ -68,22 +68,20 @@ e2e_teardown() {
 
 # "PID NAME" of squish's own processes of this user that belong to this file's daemon, or to none that we know.
 squish_processes() {
-    local status pid name uid me
-    me=$(id -u)
-    for status in /proc/[0-9]*/status; do
-        read -r name uid < <(awk '/^Name:/ { n = $2 } /^State:\tZ/ { exit } /^Uid:/ { print n, $2; exit }' "$status" 2>/dev/null) || continue
-        pid=${status#/proc/} pid=${pid%/status}
-        case $name in
-            squish | squishd | squish-* | slirp4netns) ;;
-            *) continue ;;
-        esac
-        # A plain user may have a squish of their own: ours runs from the prefix under test. squish-init runs from memory.
-        [ "$uid" = "$me" ] || continue
-        case $(readlink "/proc/$pid/exe" 2>/dev/null) in
-            "$E2E_PREFIX"/* | /memfd:* | '') printf '%s %s\n' "$pid" "$name" ;;
-            */slirp4netns) if is_test_account; then printf '%s %s\n' "$pid" "$name"; fi ;;
-        esac
-    done
+    local pid name
+    # All of /proc in one go: this is asked again and again. What ends meanwhile is passed over (-s).
+    grep -sE '^(Name|State|Uid):' /proc/[0-9]*/status | awk -v me="$(id -u)" '
+        { split($1, path, "/"); pid = path[3] }
+        $1 ~ /:Name:$/ { name = $2; dead = 0 }
+        $1 ~ /:State:$/ { dead = $2 == "Z" }
+        $1 ~ /:Uid:$/ && $2 == me && !dead && name ~ /^(squish|squishd|squish-.*|slirp4netns|memfd:squish.*)$/ { print pid, name }' |
+        while read -r pid name; do
+            # A plain user may have a squish of their own: ours runs from the prefix under test. squish-init runs from memory.
+            case $(readlink "/proc/$pid/exe" 2>/dev/null) in
+                "$E2E_PREFIX"/* | /memfd:* | '') printf '%s %s\n' "$pid" "$name" ;;
+                */slirp4netns) if is_test_account; then printf '%s %s\n' "$pid" "$name"; fi ;;
+            esac
+        done
 }
 is_test_account() { [ -n "${E2E_ACCOUNT-}" ] && [ "$(id -un)" = "$E2E_ACCOUNT" ]; }
 no_squish_process() { [ -z "$(squish_processes)" ]; }
