@@ -86,7 +86,7 @@ void Link::close() {
         return;
     open_ = false;
     boost::system::error_code ignored;
-    descriptor_.close(ignored);
+    (void) descriptor_.close(ignored);
     fail_all();
 }
 

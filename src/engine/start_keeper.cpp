@@ -51,7 +51,8 @@ Result<std::string> read_word(int fd) {
 std::string single_id_warning() {
     const auto user = user_name();
     return "'" + user +
-           "' has no range of subordinate ids: containers have one user only (root inside is you), files of other "
+           "' has no range of subordinate ids in /etc/subuid and /etc/subgid: containers have one user only (root "
+           "inside is you), files of other "
            "owners show as "
            "nobody's, and another [run] user is refused (as root: usermod --add-subuids 100000-165535 --add-subgids "
            "100000-165535 " +

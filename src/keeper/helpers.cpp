@@ -34,6 +34,8 @@ namespace {
     listener = ::fcntl(listener, F_DUPFD_CLOEXEC, kParking);
     log = ::fcntl(log, F_DUPFD_CLOEXEC, kParking);
     report = ::fcntl(report, F_DUPFD_CLOEXEC, kParking);
+    if (null < 0 || program < 0 || listener < 0 || log < 0 || report < 0)
+        give_up();
     if (::dup2(null, 0) < 0 || ::dup2(log, 1) < 0 || ::dup2(log, 2) < 0 || ::dup2(listener, 3) < 0)
         give_up();
     ::syscall(SYS_close_range, 4, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */);

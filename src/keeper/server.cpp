@@ -22,6 +22,7 @@ using wire::KeeperKind;
 namespace {
 
 constexpr std::size_t kMaxCells = 64;
+constexpr int kIdleMilliseconds = 30'000;
 constexpr std::size_t kMaxClients = 16;
 constexpr std::size_t kMaxQueue = 3 * wire::kMaxContainers; // messages that wait for one client
 
@@ -65,9 +66,14 @@ Result<std::unique_ptr<Server>> Server::make(Home home, UniqueFd init, UniqueFd 
 int Server::run() {
     while (!stopping_) {
         epoll_event events[64];
-        const int count = ::epoll_wait(epoll_.get(), events, 64, -1);
+        // Nobody asks, nothing runs, no end is waiting to be told: what would be kept? A daemon that was killed, or
+        // whose state folder was removed, must not leave us behind for ever.
+        const bool idle = clients_.empty() && processes_.empty();
+        const int count = ::epoll_wait(epoll_.get(), events, 64, idle ? kIdleMilliseconds : -1);
         if (count < 0 && errno != EINTR)
             return 1;
+        if (count == 0 && idle)
+            break;
         for (int i = 0; i < count && !stopping_; ++i) {
             const auto found = handlers_.find(events[i].data.fd);
             if (found == handlers_.end())

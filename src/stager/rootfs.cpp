@@ -52,7 +52,7 @@ Result<std::string> path_beneath(int root, int fd) {
         return std::string(buffer.data(), static_cast<std::size_t>(length));
     };
     const auto base = TRY(read(root));
-    const auto path = TRY(read(fd));
+    auto path = TRY(read(fd));
     if (base == "/")
         return path;
     if (path != base && !path.starts_with(base + "/"))
