@@ -72,7 +72,7 @@ Task<void> Engine::Impl::open() {
 }
 
 Result<std::string> Engine::Impl::find(std::string_view reference) const {
-    const std::string text(reference);
+    std::string text(reference);
     if (records_.contains(text))
         return text;
     if (const auto named = names_.find(text); named != names_.end())

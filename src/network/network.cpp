@@ -227,6 +227,14 @@ void Network::give_up_aside() {
         let_go(number);
 }
 
+void Network::drop_surplus(std::size_t wanted) {
+    auto& surplus = aside_.empty() ? spares_ : aside_;
+    if (aside_.empty() && spares_.size() <= wanted)
+        return;
+    let_go(surplus.front());
+    surplus.pop_front();
+}
+
 void Network::let_go(std::uint32_t number) {
     held_.erase(number);
     numbers_.mark_elsewhere(number);

@@ -82,6 +82,10 @@ public:
     // Makes one more spare slot where there are fewer than `wanted` (at most max_spares); false where there are enough.
     // For idle moments.
     [[nodiscard]] Result<bool> prepare(std::size_t wanted);
+    // Whether more is kept than `wanted` spares, and letting one of the surplus go: for when it has been quiet for a
+    // while.
+    [[nodiscard]] bool has_surplus(std::size_t wanted) const { return spares_.size() > wanted || !aside_.empty(); }
+    void drop_surplus(std::size_t wanted);
     // Takes a slot back after the container's last process has ended. True: it is a spare one now. False: it was set
     // aside, or let go: then the kernel removes it once nobody holds it, and the address is free again. not_found
     // where there is none of that number.

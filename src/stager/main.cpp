@@ -34,6 +34,9 @@ Result<std::string> workspace_of(int listener) {
     return path.substr(0, path.rfind('/')) + "/stage";
 }
 
+constexpr int kQuiet = 2000; // milliseconds without a request before spare networks are given up
+constexpr int kBetween = 20; // and between one and the next
+
 void serve_one(stager::Service& service, int client, bool& gone) {
     auto message = wire::receive_json(client);
     if (!message) {
@@ -69,17 +72,27 @@ Result<void> serve(int listener) {
     auto service = TRY(stager::Service::open(TRY(workspace_of(listener))));
     std::vector<UniqueFd> clients;
     bool more_idle_work = false;
+    int patience = kQuiet;
     for (;;) {
         std::vector<pollfd> waiting{{listener, POLLIN, 0}};
         for (const auto& client : clients)
             waiting.push_back({client.get(), POLLIN, 0});
-        const int count = ::poll(waiting.data(), waiting.size(), more_idle_work ? 0 : -1);
+        const int count = ::poll(waiting.data(), waiting.size(),
+                                 more_idle_work          ? 0
+                                 : service.has_surplus() ? patience
+                                                         : -1);
         if (count < 0 && errno != EINTR)
             return fail_errno("poll");
-        if (count == 0) {
+        if (count == 0 && more_idle_work) {
             more_idle_work = service.idle();
             continue;
         }
+        if (count == 0) { // what a busy time left is given back bit by bit, not to hold the kernel's lock for long
+            service.drop_surplus();
+            patience = kBetween;
+            continue;
+        }
+        patience = kQuiet;
         if (waiting[0].revents) {
             UniqueFd client(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
             const auto peer = client ? os::peer_credentials(client.get()) : fail_errno("accept");

@@ -26,6 +26,9 @@ public:
     [[nodiscard]] Result<Reply> handle(const wire::Json& request);
     // Work for idle moments; true where there may be more.
     [[nodiscard]] bool idle();
+    // Network namespaces beyond those that are kept for the next starts, and giving one of them up.
+    [[nodiscard]] bool has_surplus() const { return network_ && network_->has_surplus(wanted_spares_); }
+    void drop_surplus() { network_->drop_surplus(wanted_spares_); }
 
 private:
     explicit Service(RootfsCache rootfs) : rootfs_(std::move(rootfs)) {}

@@ -94,8 +94,8 @@ STEPS
         < still here
         lacks job control turned off
         lacks can't access tty
-        key \x04
-        code 130
+        > exit 3
+        code 3
         cooked
 STEPS
     assert_lacks "$(squish exec "$id" ps)" "sleep 1001"

@@ -262,7 +262,8 @@ PYTHON
 @test "mode host: the host's interfaces, its loopback, its name servers" {
     start_on_host
     shell_file host.toml "ls /sys/class/net | tr '\n' ' '; echo; wget -q -O - http://127.0.0.1:$host_port/; echo; readlink /proc/self/ns/net; grep -E '^Cap|^NoNew' /proc/self/status | cut -f2 | sort -u | tr '\n' ' '" $'[network]\nmode = "host"'
-    run -0 squish run --rm host.toml
+    run -0 --separate-stderr squish run --rm host.toml
+    assert_contains "$stderr" "shares the host's network"
     # shellcheck disable=SC2012 # as the other side lists them
     assert_equal "${lines[0]}" "$(ls /sys/class/net | tr '\n' ' ')"
     assert_equal "${lines[1]}" "the host"

@@ -124,13 +124,13 @@ def layers():
         os.mkfifo("fifo")
     true = "[run]\ncommand = '/bin/true'\n"
     for path in ("./missing", "./missing/deeper", "/no/such/path", "./loop", "./ping", "./loop/x", "./dangling", "./through",
-                 "./file/", "./file/x", "./closed/inside", "", "\\u0000", "./" + "x" * 300, "./" + "d/" * 3000,
+                 "./file/x", "./closed/inside", "", "\\u0000", "./" + "x" * 300, "./" + "d/" * 3000,
                  "~nobody/x", "./folder/../missing"):
         add(f'[layers]\nx = {{ path = "{path}", target = "/x" }}\n' + true, place="x")
     for target in ("", "x", "./x", "../x", "/", "//", "/a/..", "/../x", "/a/./b", "/a//b", "/a/", "/proc", "/proc/1",
-                   "/proc/self/mem", "/sys", "/sys/fs", "/dev", "/dev/sda", "/dev/shm", "/a\\u0000b", "/" + "x" * 300,
-                   "/" + "d/" * 3000 + "e"):
+                   "/proc/self/mem", "/sys", "/sys/fs", "/dev", "/dev/sda", "/dev/shm", "/a\\u0000b", "/" + "d/" * 3000 + "e"):
         add(f'[layers]\nx = {{ path = "./folder", target = "{target}" }}\n' + true, place="x")
+    add('[layers]\nx = { path = "./folder", target = "/' + "x" * 300 + '" }\n' + true, place="x", only_run=None)
     # One on or inside another; two rootfs; what cannot be a rootfs.
     for a, b in (("/m", "/m"), ("/m", "/m/inside"), ("/m/a/b", "/m")):
         add(f"[layers]\nx = {{ path = './folder', target = '{a}' }}\ny = {{ path = './folder', target = '{b}' }}\n" + true, place="/m")
@@ -240,7 +240,7 @@ def things():
     add(None, file=TESTBIN)
     add(None, file="x" * 300 + ".toml", place="x{20}")
     add(None, file="d/" * 3000 + "x", place="d/d/d")
-    add(None, file="", place="squish")
+    add(None, file="", place="''")
     add(None, file="new\nline.toml", place="line.toml")
     add(None, file="\x1b[31mred.toml", place="red.toml")
     open("archive.tar", "wb").write(b"\0" * 10240)
