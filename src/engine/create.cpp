@@ -20,6 +20,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 namespace squish {
@@ -342,6 +343,8 @@ Task<void> Engine::Impl::publish(RecordPtr record) {
 // A start that failed leaves nothing: no name, no folder, no listener, no address.
 void Engine::Impl::undo(const RecordPtr& record) {
     early_ends_.erase(record->info.id);
+    for (const auto& listener : record->listeners) // for all who hold it; see finish()
+        ::shutdown(listener.get(), SHUT_RDWR);
     record->listeners.clear();
     const auto slot = std::exchange(record->network, {}).number;
     if (ground_->forwarder() && !record->info.ports.empty())

@@ -11,6 +11,7 @@
 #include <boost/asio/detached.hpp>
 #include <csignal>
 #include <spdlog/spdlog.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 namespace squish {
@@ -77,6 +78,10 @@ void Engine::Impl::finish(RecordPtr record, ExitInfo exit) {
     info.exited_at = now_microseconds();
     info.exit = std::move(exit);
     info.pid = 0;
+    // The ports are free before anybody hears of the end. Not by closing: the forwarder and the keeper hold the same
+    // sockets for a moment longer; shutdown(2) ends the listening for all of them.
+    for (const auto& listener : record->listeners)
+        ::shutdown(listener.get(), SHUT_RDWR);
     record->listeners.clear();
     if (info.remove_on_exit) {
         records_.erase(info.id); // the name is free before anybody hears of the end

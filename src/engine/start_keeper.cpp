@@ -54,8 +54,8 @@ std::string single_id_warning() {
            "' has no range of subordinate ids in /etc/subuid and /etc/subgid: containers have one user only (root "
            "inside is you), files of other "
            "owners show as "
-           "nobody's, and another [run] user is refused (as root: usermod --add-subuids 100000-165535 --add-subgids "
-           "100000-165535 " +
+           "nobody's, and another [run] user is refused (as root: usermod --add-subuids FIRST-LAST --add-subgids "
+           "FIRST-LAST, a range that nobody there has yet, " +
            user + "; then, with no container running: squish daemon stop)";
 }
 

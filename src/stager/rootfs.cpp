@@ -87,19 +87,23 @@ Result<Located> locate(int rootfs, const std::string& target) {
     }
 }
 
+// The times of a covered folder: given at the end, since filling it changes them.
+struct Times {
+    std::string path;
+    timespec times[2];
+};
+
 // In an overlay a folder that both layers have looks like the upper one: the skeleton's takes after the rootfs's.
 Result<void> look_like(int skeleton, const char* name, const struct stat& info) {
     // An id outside our map cannot be given; the folder is root's then, as it would show up anyway.
     (void) !::fchownat(skeleton, name, info.st_uid, info.st_gid, AT_SYMLINK_NOFOLLOW);
     if (::fchmodat(skeleton, name, info.st_mode & 07777, 0) < 0)
         return fail_errno("chmod skeleton folder");
-    const timespec times[2] = {info.st_atim, info.st_mtim};
-    ::utimensat(skeleton, name, times, AT_SYMLINK_NOFOLLOW);
     return {};
 }
 
 // Makes one folder of the skeleton.
-Result<void> make_folder(int skeleton, int rootfs, const std::string& path) {
+Result<void> make_folder(int skeleton, int rootfs, const std::string& path, std::vector<Times>& covered) {
     struct stat info{};
     const auto original = os::open_beneath(rootfs, path, O_PATH, kInRoot);
     const bool covers = original && ::fstat(original->get(), &info) == 0 && S_ISDIR(info.st_mode);
@@ -108,10 +112,13 @@ Result<void> make_folder(int skeleton, int rootfs, const std::string& path) {
             return {};
         return fail_errno("make skeleton folder '" + printable(path) + "'");
     }
-    return covers ? look_like(skeleton, path.c_str() + 1, info) : Result<void>{};
+    if (!covers)
+        return {};
+    covered.push_back({path.substr(1), {info.st_atim, info.st_mtim}});
+    return look_like(skeleton, path.c_str() + 1, info);
 }
 
-Result<void> make_point(int skeleton, int rootfs, const Point& point) {
+Result<void> make_point(int skeleton, int rootfs, const Point& point, std::vector<Times>& covered) {
     const auto located = TRY(locate(rootfs, point.path));
     std::string at;
     std::vector<std::string> folders;
@@ -126,7 +133,7 @@ Result<void> make_point(int skeleton, int rootfs, const Point& point) {
         folders.pop_back();
     for (const auto& folder : folders) {
         at += "/" + folder;
-        TRY(make_folder(skeleton, rootfs, at));
+        TRY(make_folder(skeleton, rootfs, at, covered));
     }
     if (point.folder)
         return {};
@@ -148,18 +155,24 @@ Result<RootfsCache> RootfsCache::open(const std::string& workspace) {
 }
 
 Result<MountFd> RootfsCache::make_merged(int rootfs, const std::string& folder, const std::vector<Point>& missing) {
-    if (::mkdirat(tmpfs_.get(), folder.c_str(), 0700) < 0)
-        return fail_errno("make skeleton");
-    for (const auto* part : {"/skeleton", "/merged"})
-        if (::mkdirat(tmpfs_.get(), (folder + part).c_str(), 0755) < 0)
+    for (const auto* part : {"", "/skeleton", "/merged"})
+        if (::mkdirat(tmpfs_.get(), (folder + part).c_str(), 0700) < 0)
             return fail_errno("make skeleton");
+    // A filesystem of its own: containers that were given the overlay keep it, whenever the entry is evicted.
+    const auto skeleton_mount =
+        TRY(os::new_filesystem("tmpfs", {{"mode", "0755"}, {"size", "4m"}}, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV));
+    const auto skeleton_point = TRY(os::open_at(tmpfs_.get(), folder + "/skeleton", O_PATH | O_DIRECTORY));
+    TRY(os::attach_mount(skeleton_mount.get(), skeleton_point.get()));
     const auto skeleton = TRY(os::open_at(tmpfs_.get(), folder + "/skeleton", O_PATH | O_DIRECTORY));
     struct stat top{};
     if (::fstat(rootfs, &top) < 0)
         return fail_errno("look at the rootfs");
-    TRY(look_like(tmpfs_.get(), (folder + "/skeleton").c_str(), top));
+    std::vector<Times> covered{{".", {top.st_atim, top.st_mtim}}};
+    TRY(look_like(skeleton.get(), ".", top));
     for (const auto& point : missing)
-        TRY(make_point(skeleton.get(), rootfs, point));
+        TRY(make_point(skeleton.get(), rootfs, point, covered));
+    for (auto folder_times = covered.rbegin(); folder_times != covered.rend(); ++folder_times) // the inner ones first
+        ::utimensat(skeleton.get(), folder_times->path.c_str(), folder_times->times, AT_SYMLINK_NOFOLLOW);
     // By number, so that no path can hold the ':' or ',' that separates layers and options.
     auto merged = TRY(os::new_filesystem(
         "overlay", {{"source", "squish"}, {"lowerdir", os::fd_path(skeleton.get()) + ":" + os::fd_path(rootfs)}},
@@ -225,8 +238,9 @@ void RootfsCache::evict() {
     auto& last = entries_.back();
     if (!last.folder.empty()) {
         const auto base = os::fd_path(tmpfs_.get()) + "/" + last.folder;
-        ::umount2((base + "/merged").c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
-        (void) os::remove_tree(base);
+        for (const auto* part : {"/merged", "/skeleton"})
+            ::umount2((base + part).c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
+        (void) os::remove_tree(base); // empty folders: what was mounted there lives with those who use it
     }
     entries_.pop_back();
 }
