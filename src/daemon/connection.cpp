@@ -229,8 +229,8 @@ asio::awaitable<void> Connection::run(Dispatch dispatch) {
     }
     disarm();
     boost::system::error_code ignored;
-    socket_.shutdown(Socket::shutdown_send, ignored);
-    socket_.close(ignored);
+    (void) socket_.shutdown(Socket::shutdown_send, ignored);
+    (void) socket_.close(ignored);
 }
 
 asio::awaitable<void> Connection::refuse() {

@@ -46,7 +46,7 @@ void Server::serve() {
 
 void Server::stop() {
     boost::system::error_code ignored;
-    acceptor_.close(ignored);
+    (void) acceptor_.close(ignored);
 }
 
 asio::awaitable<void> Server::accept() {

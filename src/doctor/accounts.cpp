@@ -62,9 +62,9 @@ Check check_id_ranges() {
     if (std::min(uids, gids) == 0) {
         const auto who = name.empty() ? "uid " + std::to_string(::getuid()) : "'" + printable(name) + "'";
         return {check.name, State::warn, who + " has none in /etc/subuid and /etc/subgid: " + kLoss,
-                name.empty()
-                    ? "give this uid an account (useradd), which gets a range"
-                    : "as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 " + printable(name)};
+                name.empty() ? "give this uid an account (useradd), which gets a range"
+                             : "as root: usermod --add-subuids FIRST-LAST --add-subgids FIRST-LAST " + printable(name) +
+                                   ", with 65536 ids that nobody has yet"};
     }
     for (const char* program : {"newuidmap", "newgidmap"}) {
         const auto path = find_helper(program);

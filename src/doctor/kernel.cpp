@@ -111,8 +111,18 @@ Check check_user_namespaces() {
     return check;
 }
 
+// What needs a user namespace cannot be tried without one; the remedy is that of the check above.
+bool is_blocked(Check& check) {
+    if (try_in_child(private_mounts))
+        return false;
+    check = {check.name, State::fail, "cannot be checked: user namespaces cannot be made", "see 'user namespaces'"};
+    return true;
+}
+
 Check check_namespaces() {
     Check check{"other namespaces", State::ok, "mount, pid, network, uts, ipc, cgroup and time", ""};
+    if (is_blocked(check))
+        return check;
     if (const auto tried = try_in_child(try_namespaces); !tried)
         return {check.name, State::fail, tried.error().message,
                 "allow it: see the limits in /proc/sys/user, and the sandbox around squish"};
@@ -124,6 +134,8 @@ Check check_namespaces() {
 
 Check check_proc_mount() {
     Check check{"fresh /proc", State::ok, "can be mounted", ""};
+    if (is_blocked(check))
+        return check;
     if (const auto tried = try_in_child(try_proc); !tried)
         check = {
             check.name, State::fail, tried.error().message,
@@ -134,6 +146,8 @@ Check check_proc_mount() {
 
 Check check_overlay() {
     Check check{"overlayfs", State::ok, "can be mounted in a user namespace", ""};
+    if (is_blocked(check))
+        return check;
     if (const auto tried = try_in_child(try_overlay); !tried)
         check = {check.name, State::fail, tried.error().message,
                  "load it: modprobe overlay; squish needs Linux 5.11 or newer for it"};
