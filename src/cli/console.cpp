@@ -30,7 +30,8 @@ void complain(const Error& error) {
 void keep_standard_fds() {
     for (int fd = 0; fd < 3; ++fd)
         if (::fcntl(fd, F_GETFD) < 0)
-            ::open("/dev/null", O_RDWR); // the lowest free number: this one
+            ::open("/dev/null",
+                   O_RDWR); // NOLINT(android-cloexec-open): the lowest free number, this one; for children too
 }
 
 bool use_colours(int fd) {

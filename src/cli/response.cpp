@@ -19,6 +19,7 @@ std::unexpected<Error> no_http() {
 }
 
 bool same(std::string_view a, std::string_view b) {
+    // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): the size is given
     return a.size() == b.size() && ::strncasecmp(a.data(), b.data(), a.size()) == 0;
 }
 

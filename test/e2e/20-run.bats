@@ -457,7 +457,7 @@ l = { path = "./layer", target = "/l" }'
 @test "PID 1 is squish's init, out of the payload's reach" {
     run -0 in_shell 'echo $$; cat /proc/1/comm
     kill -9 1; kill -STOP 1
-    (cat /proc/1/environ; ls -A /proc/1/fd; ls -A /proc/1/root/; readlink /proc/1/exe) 2>/dev/null | wc -c
+    (cat /proc/1/environ; readlink /proc/1/fd/3; ls -A /proc/1/root/; readlink /proc/1/exe) 2>/dev/null | wc -c
     grep ^State /proc/1/status | cut -f2'
     assert_equal "${lines[0]}" 2
     assert_equal "${lines[1]}" squish-init
