@@ -151,6 +151,24 @@ PYTHON
     assert_equal "$(fetch "http://127.0.0.1:$port/")" hello
 }
 
+@test "a port is free as soon as stop, kill and wait, or rm -f have returned" {
+    port=$(free_port)
+    testbin_file web.toml http 2000 again
+    for i in 1 2 3 4 5 6 7 8; do
+        id=$(squish create --publish "$port:2000" web.toml)
+        [ $((i % 2)) -eq 0 ] || fetch "http://127.0.0.1:$port/" >/dev/null
+        case $((i % 4)) in
+            0) squish rm -f "$id" ;;
+            1) squish stop "$id" ;;
+            2) squish kill "$id" && squish wait "$id" >/dev/null || true ;;
+            3) squish stop -t 0 "$id" ;;
+        esac
+    done
+    # The same for an attached one.
+    testbin_file true.toml true
+    for i in 1 2 3 4 5; do squish run --rm --publish "$port:2000" true.toml; done
+}
+
 @test "a port below what users may bind names the sysctl" {
     first=$(cat /proc/sys/net/ipv4/ip_unprivileged_port_start)
     [ "$first" -gt 81 ] || skip "users may bind every port here (net.ipv4.ip_unprivileged_port_start=$first)"

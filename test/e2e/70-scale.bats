@@ -11,9 +11,8 @@ take_stock() {
     local name pid helpers='squishd squish-keeper squish-stager squish-forward slirp4netns' state=$XDG_RUNTIME_DIR/squish keeper
     squish_processes >stock.processes
     for name in $helpers squish-init; do echo "processes: $name $(grep -c " $name\$" stock.processes)"; done
-    echo "processes of the account: $(ps -u "$(id -u)" -o pid= | wc -l)"
     for name in $helpers; do
-        pid=$(awk -v name="$name" '$2 == name { print $1 }' stock.processes)
+        pid=$(awk -v name="$name" '$2 == name { print $1; exit }' stock.processes)
         echo "descriptors: $name $(ls "/proc/$pid/fd" | wc -l)"
         case $name in squishd | slirp4netns) ;; *) echo "mounts: $name $(wc -l <"/proc/$pid/mountinfo")" ;; esac
     done
@@ -29,23 +28,28 @@ take_stock() {
     echo "sockets of the forwarder: $(find "/proc/$(awk '$2 == "squish-forward" { print $1 }' stock.processes)/fd" -lname 'socket:*' | wc -l)"
 }
 
-# Squish at rest: started, every helper there, and the spare cells built. Takes stock into the file $1.
-stock_at_rest() {
-    local port
+# Squish at rest: started, every helper there, the squishfiles FILE… known, the spare cells built, and what a busy time
+# had left given back. Takes stock into the file $1.
+stock_at_rest() { # STOCK FILE…
+    local port stock=$1 id
+    shift
     port=$(free_port)
     testbin_file warm.toml http 2000 warm
     id=$(squish create --publish "$port:2000" warm.toml) # so that there is a forwarder
     fetch "http://127.0.0.1:$port/" >/dev/null
     squish rm -f "$id" >/dev/null
+    for file in warm.toml "$@"; do
+        id=$(squish create "$file" 2>/dev/null) && squish rm -f "$id" >/dev/null || true
+    done
     for _ in 1 2 3; do squish run --rm warm.toml -- true; done
-    wait_for 20 at_rest || fail "it does not come to rest: $(squish_processes)"
-    take_stock >"$1"
+    wait_for 30 at_rest || fail "it does not come to rest: $(squish_processes)"
+    take_stock >"$stock"
 }
-# spare_cells = 2: two cells wait, and two networks more; what a busy time left of networks is given back after 2 s.
-at_rest() { [ "$(squish_processes | grep -c ' squish-init$')" -eq 2 ] && no_container_left && [ "$(interfaces)" -eq $((3 + 2 + 2)) ]; }
-interfaces() { # lo, the bridge, the uplink's tap, and one per network
-    nsenter -U -n -t "$(squish_processes | awk '$2 == "squish-keeper" { print $1 }')" --preserve-credentials ip -o link | wc -l
+# Two spare cells (spare_cells = 2) and two more spare networks; with loopback, bridge and uplink seven links.
+at_rest() {
+    [ "$(squish_processes | grep -c 'squish-in')" -eq 2 ] && no_container_left && [ "$(interfaces)" -eq 7 ]
 }
+interfaces() { nsenter -U -n -t "$(helper_pid squish-keeper)" --preserve-credentials ip -o link | wc -l; }
 
 same_stock() { take_stock >after && diff before after >difference; }
 
@@ -159,15 +163,15 @@ END
     for i in $(seq 0 99); do echo "url = http://127.1.2.3:$((port + i))/"; done | curl -fsS --max-time 30 -K - >answers
     assert_equal "$(grep -o 'number' answers | wc -l)" 100
     xargs squish stop <ids >/dev/null
-    assert_equal "$(ss -Htln src 127.1.2.3 | wc -l)" 0
+    wait_for 5 eval '[ -z "$(ss -Htln src 127.1.2.3)" ]' || fail "$(ss -Htln src 127.1.2.3)"
     assert_same_stock
 }
 
 @test "300 failed starts leave nothing, either" {
-    stock_at_rest before
     printf '[run]\ncommand = "/no/such/program"\n' >none.toml
     squishfile folder.toml <<<$'[run]\ncommand = "/bin/true"\nworkdir = "/nowhere"'
     testbin_file port.toml http 2000
+    stock_at_rest before none.toml folder.toml port.toml
     holder=$(free_port)
     keep=$(squish create --publish "$holder:2000" port.toml)
     for ((i = 1; i <= 100; i++)); do
