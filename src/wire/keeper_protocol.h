@@ -17,6 +17,7 @@ inline constexpr std::size_t kMaxKeeperMessage = 64 * 1024;
 inline constexpr std::size_t kMaxContainers = 4096; // what the keeper holds at once
 inline constexpr std::size_t kMaxStoredFds = 4096;
 
+// clang-format off
 enum class KeeperKind : std::uint32_t {
     // requests → answers
     hello = 1, // u32 version                     → hello_done after one `container` per container
@@ -50,6 +51,7 @@ enum class KeeperKind : std::uint32_t {
     helper_exited = 66, // text name, i32 wait status
     cell_lost = 67,     // text cell
 };
+// clang-format on
 
 enum class ContainerPhase : std::uint32_t { starting = 1, running = 2, exited = 3 };
 
