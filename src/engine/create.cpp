@@ -187,15 +187,23 @@ Task<std::string> Engine::Impl::create(CreateRequest request) {
     CO_TRY(plan::refuse_unsupported(request.file, machine_));
     if (to_json(request.file).size() > kMaxSquishfileBytes) // it could not be read back from the state
         co_return fail(ErrorKind::invalid, "the squishfile is larger than 1 MiB");
-    CO_TRY_TO(auto record, reserve(request));
-    starting_.insert(record->info.id);
-    auto started = co_await start(record, request);
-    starting_.erase(record->info.id);
-    if (!started) {
+    for (int attempt = 1;; ++attempt) {
+        CO_TRY_TO(auto record, reserve(request));
+        starting_.insert(record->info.id);
+        auto started = co_await start(record, request);
+        starting_.erase(record->info.id);
+        if (started)
+            co_return record->info.id;
         undo(record);
-        co_return std::unexpected(std::move(started).error());
+        // A helper that died in the middle is started again: the caller need not know.
+        const bool again = started.error().kind == ErrorKind::unavailable && attempt < kAttempts && !shutting_down_;
+        if (!again)
+            co_return std::unexpected(std::move(started).error());
+        if (!record->info.stdout_log.empty()) // those were ours, and are gone with the folder
+            request.io.out.reset();
+        if (!record->info.stderr_log.empty())
+            request.io.err.reset();
     }
-    co_return record->info.id;
 }
 
 Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request) {

@@ -80,8 +80,8 @@ Task<bool> Ground::find_keeper() {
     auto socket = os::connect_unix(paths_.keeper_socket(), SOCK_SEQPACKET);
     if (!socket)
         co_return false;
-    CO_TRY(co_await connect_keeper(std::move(*socket)));
-    co_return true;
+    const auto connected = co_await connect_keeper(std::move(*socket));
+    co_return connected.has_value(); // one that hangs up at once is on its way out, and as good as none
 }
 
 Task<void> Ground::need_keeper() {

@@ -42,7 +42,7 @@ TEST_F(Routes, RefusesAnUnknownQueryParameter) {
 TEST_F(Routes, CreatesAContainer) {
     const auto answer = ask("POST", "/v1/containers", kFile);
     EXPECT_THAT(answer, StartsWith("HTTP/1.1 201 Created"));
-    EXPECT_THAT(answer, HasSubstr(R"({"id":"id0","name":"web","pid":4711,"state":"running"})"));
+    EXPECT_THAT(answer, HasSubstr(R"({"id":"id0","name":"web","pid":4711,"state":"running","warnings":[]})"));
     on_loop([&] {
         EXPECT_EQ(fake_.last_create.file.name, "web");
         EXPECT_FALSE(fake_.last_create.io.out.valid());

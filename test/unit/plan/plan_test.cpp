@@ -162,9 +162,11 @@ TEST(LaunchPlan, EveryStepSaysWhatItIsAbout) {
         EXPECT_FALSE(what.empty());
     EXPECT_THAT(steps.descriptions(), ::testing::Contains("mount '/data' (layer 'data')"));
     EXPECT_EQ(steps.descriptions().back(), "run '/bin/app'");
-    for (const bool sysfs : {true, false})
-        for (const auto& what : make_prelude(machine(), sysfs).descriptions())
+    for (const bool sysfs : {true, false}) {
+        const auto prelude = make_prelude(machine(), sysfs);
+        for (const auto& what : prelude.descriptions())
             EXPECT_FALSE(what.empty());
+    }
 }
 
 TEST(LaunchPlan, ATerminalReplacesTheThreeStreams) {
