@@ -29,6 +29,7 @@ using wire::Json;
 
 namespace {
 
+constexpr int kAttempts = 3; // to start a container, while helpers die under it
 constexpr std::chrono::milliseconds kRefillPause{
     20}; // for a container that lives; one that ends soon refills at its end
 
