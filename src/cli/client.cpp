@@ -103,7 +103,8 @@ Result<Json> Client::call(const Call& call) {
         if (answer || attempt == kAttempts)
             return answer;
         // What only asks may be asked again, also where the daemon ended in the middle of it (`squish wait`).
-        const bool asked_only = call.method == "GET" && answer.error().sys_errno == ECONNABORTED;
+        const int error = answer.error().sys_errno;
+        const bool asked_only = call.method == "GET" && (error == ECONNABORTED || error == ECONNRESET);
         if (!asked_only && !was_not_served(answer.error()))
             return answer;
         *this = TRY(connect(*paths_));

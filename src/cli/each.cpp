@@ -4,6 +4,7 @@
 #include "cli/console.h"
 #include "cli/exit_code.h"
 
+#include <cerrno>
 #include <span>
 
 namespace squish::cli {
@@ -28,7 +29,8 @@ Result<Json> answer_of(const Paths& paths, Asked& asked) {
     auto& client = asked.client;
     while (!client.response().complete()) {
         const auto more = client.receive();
-        if (!more && was_not_served(more.error()))
+        const bool cut = !more && more.error().sys_errno == ECONNRESET && asked.call.method == "GET";
+        if (cut || (!more && was_not_served(more.error())))
             return TRY(Client::connect(paths)).call(asked.call);
         if (!more)
             return std::unexpected(more.error());

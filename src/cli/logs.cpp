@@ -50,7 +50,9 @@ Result<void> follow(const Paths& paths, const std::string& id, LogWatch& watch, 
         if (::poll(waiting.data(), waiting.size(), -1) < 0 && errno != EINTR)
             return fail_errno("poll");
         watch.clear();
-        if (waiting[1].revents && !TRY(client.receive()))
+        if (!waiting[1].revents)
+            continue;
+        if (const auto more = client.receive(); !more || !*more) // the daemon is gone: the next one knows, too
             client = TRY(ask_for_end(paths, id));
     }
     // Removed while it was followed (404): whatever it wrote was in files that we still hold open.

@@ -347,40 +347,5 @@ TEST_F(Network, FullBridgeIsAClearError) {
     });
 }
 
-// Costs of the calls; run it by hand with --gtest_also_run_disabled_tests --gtest_filter='*Costs'.
-TEST_F(Network, DISABLED_Costs) {
-    in_user_network([] {
-        const auto now = [] { return std::chrono::steady_clock::now(); };
-        const auto show = [](const char* what, std::vector<double> times) {
-            std::ranges::sort(times);
-            std::printf("%-20s p50 %7.1f  p90 %7.1f  max %7.1f us\n", what, times[times.size() / 2],
-                        times[times.size() * 9 / 10], times.back());
-        };
-        const auto since = [&](auto start) { return std::chrono::duration<double, std::micro>(now() - start).count(); };
-        auto start = now();
-        auto network = MUST(network::Network::open());
-        show("open", {since(start)});
-        std::vector<double> cold, warm, release;
-        std::vector<Slot> slots;
-        for (int i = 0; i < 100; ++i) {
-            start = now();
-            slots.push_back(MUST(network.acquire()));
-            cold.push_back(since(start));
-        }
-        EXPECT_TRUE(MUST(network.release(slots.back().number)));
-        for (int i = 0; i < 1000; ++i) {
-            start = now();
-            const auto slot = MUST(network.acquire());
-            warm.push_back(since(start));
-            start = now();
-            EXPECT_TRUE(MUST(network.release(slot.number)));
-            release.push_back(since(start));
-        }
-        show("acquire, new", cold);
-        show("acquire, spare", warm);
-        show("release, recycled", release);
-    });
-}
-
 } // namespace
 } // namespace squish::network

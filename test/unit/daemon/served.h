@@ -5,6 +5,7 @@
 #include "fake_containers.h"
 #include "os/socket.h"
 
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <chrono>
 #include <cstdlib>
@@ -99,6 +100,8 @@ protected:
     bool stopped_ = false;
     Service service_{fake_, [this] { server_->stop(); }, [this] { stopped_ = true; }};
     boost::asio::io_context loop_{1};
+    boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{
+        loop_.get_executor()}; // also once it serves nobody
     std::optional<Server> server_;
     std::thread thread_;
 };
