@@ -315,12 +315,12 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request) {
     if (auto logs = log_descriptors(info, request.io); !logs.empty() && ground_->keeper())
         (void) co_await ground_->keeper()->watch_log(info.id, config_.log_limit,
                                                      std::move(logs)); // ended already: nothing to watch
-    // After the answer, and not at all for one that ends soon: what it adds to the state written before (the pid, the
-    // times) the keeper knows as well.
+    // After the answer: what it adds to the state written before (the pid, the times) the keeper knows as well. One
+    // that somebody waits for ends soon, as a rule, and then needs it no more.
     asio::co_spawn(
         executor_,
         [this, record]() -> asio::awaitable<void> {
-            asio::steady_timer pause(executor_, kRefillPause);
+            asio::steady_timer pause(executor_, record->info.attached ? kRefillPause : std::chrono::milliseconds(0));
             co_await pause.async_wait(kAwait);
             if (record->info.state == ContainerState::running)
                 save_quietly(*record);
@@ -369,6 +369,7 @@ void Engine::Impl::undo(const RecordPtr& record) {
         ground_->keeper()->forget(record->info.id);
     }
     ground_->release(slot);
+    ground_->refill(kRefillPause); // a start that failed used up a cell, too
     record->info.exit = ExitInfo{125, 0, "start-failed"};
     record->ended.open();
     forget_record(record);
