@@ -465,7 +465,7 @@ print(*sorted(m["target"] + ("" if m["read_only"] else "+") for m in json.load(s
 
 @test "daemon stop --containers ends everything" {
     create_testbin sleep 100
-    create_testbin ignore-term 100
+    create_testbin http 80
     squish daemon stop --containers
     wait_for 15 no_squish_process || fail "$(squish_processes)"
     run -0 squish ps -q
