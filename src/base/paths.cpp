@@ -17,8 +17,8 @@ std::string environment(const char* name) {
 }
 
 // XDG: a relative path in these variables is to be ignored.
-std::string absolute_or(const std::string& value, std::string fallback) {
-    return value.starts_with('/') ? value : std::move(fallback);
+std::string absolute_or(const std::string& value, const std::string& fallback) {
+    return value.starts_with('/') ? value : fallback;
 }
 
 Result<std::string> own_folder() {
