@@ -414,6 +414,8 @@ void Ground::retain(const std::vector<std::uint32_t>& slots) {
 Task<void> Ground::shut_down() {
     stopping_ = true;
     spare_cells_.clear();
+    if (const auto starting = keeper_gate_.running) // one that is being started would be left behind
+        co_await starting->wait();
     if (!keeper_)
         co_return Result<void>{};
     (void) co_await keeper_->shut_down();

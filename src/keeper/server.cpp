@@ -22,7 +22,7 @@ using wire::KeeperKind;
 namespace {
 
 constexpr std::size_t kMaxCells = 64;
-constexpr int kIdleMilliseconds = 30'000;
+constexpr int kIdleMilliseconds = 5000;
 constexpr std::size_t kMaxClients = 16;
 constexpr std::size_t kMaxQueue = 3 * wire::kMaxContainers; // messages that wait for one client
 

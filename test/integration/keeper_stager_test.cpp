@@ -291,7 +291,8 @@ TEST_F(Stager, MountsAreOfTheKindOfTheirSource) {
 TEST_F(Stager, ReadOnlyHoldsForEverythingBelow) {
     // /dev and /sys of the host have mounts below them.
     std::set<std::string> below;
-    for (const auto line : split(read_file("/proc/self/mounts"), '\n'))
+    const auto mounted = read_file("/proc/self/mounts");
+    for (const auto line : split(mounted, '\n'))
         if (const auto fields = split(line, ' '); fields.size() > 1 && fields[1].starts_with("/dev/"))
             below.insert(std::string(fields[1]));
     const auto staged = MUST(stage(paths({}), Json::array({mount("/dev", "/x")})));
