@@ -103,6 +103,7 @@ ours() { everything_of_squish | awk -v uid="$ACCOUNT_UID" '$1 == uid "," uid ","
 }
 
 @test "without an account to go on as: a refusal, with the remedy" {
+    wait_for 20 has_no_process "$ACCOUNT" || fail "still there: $(ours)"
     testbin_file true.toml true
     for command in "run true.toml" "ps" "doctor" "daemon start"; do
         # shellcheck disable=SC2086
