@@ -5,7 +5,6 @@
 #pragma once
 
 #include "base/paths.h"
-#include "base/result.h"
 
 #include <string>
 #include <vector>
@@ -40,10 +39,5 @@ struct Check {
 [[nodiscard]] Check check_cgroups();
 [[nodiscard]] Check check_runtime_folder(const Paths& paths);
 [[nodiscard]] Check check_installation(const Paths& paths);
-
-// For whoever is about to start something, or has just failed to: the first thing that cannot work here, as the error
-// that the command prints, with the remedy that `squish doctor` gives. `unsupported`.
-enum class Needs { nothing_special, network };
-[[nodiscard]] Result<void> check_prerequisites(Needs needs);
 
 } // namespace squish::doctor
