@@ -6,12 +6,12 @@
 // Threads: one; every call is made from the event loop's thread. Calls of different coroutines may interleave.
 #pragma once
 
+#include "async/task.h"
 #include "base/paths.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "squishfile/squishfile.h"
 
-#include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <cstdint>
@@ -23,8 +23,6 @@
 #include <vector>
 
 namespace squish {
-
-template <class T> using Task = boost::asio::awaitable<Result<T>>;
 
 // Squishd's configuration (squishd.toml); defaults hold where the file is absent.
 struct EngineConfig {

@@ -9,7 +9,7 @@
 #pragma once
 
 #include "engine/engine.h"
-#include "engine/helper_client.h"
+#include "async/helper_client.h"
 #include "engine/keeper_client.h"
 #include "plan/container_plan.h"
 

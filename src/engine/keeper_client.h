@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/paths.h"
-#include "engine/link.h"
+#include "async/link.h"
 #include "wire/keeper_protocol.h"
 
 #include <functional>

@@ -3,7 +3,7 @@
 
 #include "engine/engine.h"
 #include "engine/ground.h"
-#include "engine/latch.h"
+#include "async/latch.h"
 
 #include <memory>
 #include <string>

@@ -12,13 +12,13 @@ bool beneath(const std::string& path, const std::string& folder) {
     return path.size() > folder.size() && path.starts_with(folder) && path[folder.size()] == '/';
 }
 
-void plan_mounts(const Squishfile& file, ContainerPlan& plan, const std::string& state_folder) {
-    for (const auto& layer : file.layers) {
+void plan_mounts(const std::vector<Layer>& layers, ContainerPlan& plan, const std::string& state_folder) {
+    for (const auto& layer : layers) {
         if (layer.rootfs)
             continue;
         plan.mounts.push_back({.layer = layer.name,
                                .source = layer.path,
-                               .target = *layer.target,
+                               .target = layer.target,
                                .read_only = !layer.read_write,
                                .nested = false});
     }
@@ -54,19 +54,30 @@ void plan_mounts(const Squishfile& file, ContainerPlan& plan, const std::string&
     plan.folders = {"/dev", "/proc", "/sys", "/tmp"};
 }
 
-void plan_environment(const Squishfile& file, ContainerPlan& plan) {
+// What was given later wins; a variable keeps the place of its first mention.
+void set(std::vector<std::pair<std::string, std::string>>& env, const std::string& key, const std::string& value) {
+    const auto known = std::ranges::find(env, key, &std::pair<std::string, std::string>::first);
+    if (known != env.end())
+        known->second = value;
+    else
+        env.emplace_back(key, value);
+}
+
+void plan_environment(const Squishfile& file, const std::vector<Layer>& layers, ContainerPlan& plan) {
     auto& env = plan.environment;
-    env.emplace_back("PATH", kDefaultPath);
+    std::string path;
+    for (const auto& layer : layers)
+        if (layer.in_path)
+            path += layer.target + "/bin:";
+    env.emplace_back("PATH", path + kDefaultPath);
     env.emplace_back("HOME", plan.user.uid == 0 ? "/root" : "/");
     env.emplace_back("HOSTNAME", plan.hostname);
     env.emplace_back("container", "squish"); // what programs look at to know (systemd's container interface)
-    for (const auto& [key, value] : file.env) {
-        const auto known = std::ranges::find(env, key, &std::pair<std::string, std::string>::first);
-        if (known != env.end())
-            known->second = value;
-        else
-            env.emplace_back(key, value);
-    }
+    for (const auto& layer : layers)
+        for (const auto& [key, value] : layer.env)
+            set(env, key, value);
+    for (const auto& [key, value] : file.env)
+        set(env, key, value);
 }
 
 } // namespace
@@ -77,26 +88,41 @@ std::string hosts_file(const std::string& hostname, const std::string& address) 
     return text;
 }
 
-Result<ContainerPlan> plan_container(const Squishfile& file, const std::string& id, const std::string& name,
-                                     const Machine& machine, const std::string& state_folder) {
+std::vector<Layer> layers_of(const Squishfile& file) {
+    std::vector<Layer> layers;
+    for (const auto& spec : file.layers) {
+        Layer layer;
+        layer.name = spec.name;
+        layer.path = spec.path;
+        layer.target = mount_target(spec).value_or("");
+        layer.read_write = spec.read_write;
+        layer.rootfs = spec.rootfs;
+        layers.push_back(std::move(layer));
+    }
+    return layers;
+}
+
+Result<ContainerPlan> plan_container(const Squishfile& file, const std::vector<Layer>& layers, const std::string& id,
+                                     const std::string& name, const Machine& machine,
+                                     const std::string& state_folder) {
     ContainerPlan plan;
     plan.id = id;
     plan.machine = machine;
     plan.network = file.network.mode;
     plan.hostname = name.substr(0, 63); // HOST_NAME_MAX is 64
-    const auto rootfs = std::ranges::find(file.layers, true, &LayerSpec::rootfs);
-    const bool built_in = rootfs == file.layers.end() || rootfs->source == LayerSpec::Source::version;
+    const auto rootfs = std::ranges::find(layers, true, &Layer::rootfs);
+    const bool built_in = rootfs == layers.end() || rootfs->path.empty();
     plan.rootfs = built_in ? machine.base_rootfs : rootfs->path;
     plan.rootfs_layer = built_in ? "base" : rootfs->name;
 
-    const auto run = file.run ? *file.run : TRY(default_command(file));
+    const auto run = file.run ? *file.run : TRY(default_command(layers));
     plan.command = run.command;
     plan.arguments.push_back(run.command);
     plan.arguments.insert(plan.arguments.end(), run.args.begin(), run.args.end());
     plan.work_folder = run.workdir.value_or("/");
     plan.user = run.user.value_or(UserSpec{});
-    plan_mounts(file, plan, state_folder);
-    plan_environment(file, plan);
+    plan_mounts(layers, plan, state_folder);
+    plan_environment(file, layers, plan);
     return plan;
 }
 

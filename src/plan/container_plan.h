@@ -6,6 +6,7 @@
 #include "squishfile/squishfile.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,6 +21,23 @@ struct Machine {
     bool single_id = false;   // only one id is mapped: `user` cannot be another
     bool time_namespaces = true;
     std::uint64_t descriptor_limit = 524'288; // the hard RLIMIT_NOFILE that can be given
+};
+
+// A layer as it is mounted: found, stored, or the user's own.
+struct Layer {
+    std::string name;
+    std::string path;   // absolute, on the host
+    std::string target; // absolute, in the container; "/" for the rootfs
+    bool read_write = false;
+    bool rootfs = false;
+    bool in_path = false;                                  // TARGET/bin belongs into PATH
+    std::vector<std::pair<std::string, std::string>> env; // its own variables
+    struct Command {
+        std::string command; // absolute, in the container
+        std::vector<std::string> args;
+        std::vector<std::string> entry; // files of the layer `app`, the first that exists is appended
+    };
+    std::optional<Command> command; // what it runs where the squishfile does not say
 };
 
 struct Mount {
@@ -49,13 +67,18 @@ struct ContainerPlan {
 // What this version understands but does not do yet is refused here, naming the table and the key.
 [[nodiscard]] Result<void> refuse_unsupported(const Squishfile& file, const Machine& machine);
 
-// Decides. `state_folder` is the container's own (for /etc/hosts and /etc/hostname); nothing is written.
-[[nodiscard]] Result<ContainerPlan> plan_container(const Squishfile& file, const std::string& id,
-                                                   const std::string& name, const Machine& machine,
-                                                   const std::string& state_folder);
+// Decides. `layers` are those of the file and what they require; without a rootfs among them the built-in one is taken.
+// `state_folder` is the container's own (for /etc/hosts and /etc/hostname); nothing is written.
+[[nodiscard]] Result<ContainerPlan> plan_container(const Squishfile& file, const std::vector<Layer>& layers,
+                                                   const std::string& id, const std::string& name,
+                                                   const Machine& machine, const std::string& state_folder);
 
-// The command for a squishfile without [run]: the one executable file of the layer `app`.
-[[nodiscard]] Result<RunSpec> default_command(const Squishfile& file);
+// The layers of a file that names only paths.
+[[nodiscard]] std::vector<Layer> layers_of(const Squishfile& file);
+
+// The command for a squishfile without [run]: the one executable file of the layer `app`; else what a layer says of
+// itself, with the entry file of `app` that it names.
+[[nodiscard]] Result<RunSpec> default_command(const std::vector<Layer>& layers);
 
 // Contents of the generated files.
 [[nodiscard]] std::string hosts_file(const std::string& hostname, const std::string& address);

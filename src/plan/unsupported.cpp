@@ -10,24 +10,9 @@ std::unexpected<Error> not_yet(const std::string& what, std::string remedy = "le
     return fail(ErrorKind::unsupported, what + " is not supported yet by this version", std::move(remedy));
 }
 
-bool is_base(const LayerSpec& layer, const Machine& machine) {
-    return layer.name == "base" &&
-           (layer.version == "latest" || layer.version == "*" || layer.version == machine.base_version ||
-            machine.base_version.starts_with(layer.version + "-"));
-}
-
 } // namespace
 
 Result<void> refuse_unsupported(const Squishfile& file, const Machine& machine) {
-    for (const auto& layer : file.layers) {
-        const auto name = "[layers] " + printable(layer.name);
-        if (layer.source == LayerSpec::Source::url)
-            return not_yet(name + ": a layer by url", "download it and give its path");
-        if (layer.source == LayerSpec::Source::version && !is_base(layer, machine))
-            return not_yet(name + " = \"" + printable(layer.version) + "\": a layer by version",
-                           layer.name == "base" ? "the built-in rootfs here is " + machine.base_version
-                                                : "give the path of a folder");
-    }
     if (file.resources.any())
         return not_yet("[resources]");
     if (file.security.seccomp != "default" || !file.security.capabilities.empty())

@@ -130,12 +130,14 @@ void check_flags(const Node& node, const Table& table, const LayerSpec& layer) {
 }
 
 void read_long_form(const Node& node, LayerSpec& layer) {
-    const auto table = node.table({"path", "url", "version", "target", "rw", "rootfs", "sha256"});
+    const auto table = node.table({"path", "url", "version", "target", "rw", "rootfs", "sha256", "unpack"});
     read_source(node, table, layer);
     if (const auto digest = table.get("sha256"))
         read_digest(*digest, layer);
     if (const auto rw = table.get("rw"))
         layer.read_write = rw->boolean().value_or(false);
+    if (const auto unpack = table.get("unpack"))
+        layer.unpack = unpack->boolean().value_or(true);
     layer.rootfs = is_rootfs_by_name(layer);
     if (const auto rootfs = table.get("rootfs"))
         layer.rootfs = rootfs->boolean().value_or(layer.rootfs);

@@ -35,6 +35,7 @@ struct LayerSpec {
     std::optional<std::string> target; // absolute, normalised; where it is mounted
     bool read_write = false;
     bool rootfs = false;
+    bool unpack = true; // a file that is an archive is unpacked
     Position at;
     bool operator==(const LayerSpec&) const = default;
 };

@@ -44,6 +44,8 @@ Json layers_json(const Squishfile& file) {
         put(one, "target", layer.target);
         if (layer.read_write)
             one["rw"] = true;
+        if (!layer.unpack)
+            one["unpack"] = false;
         if (layer.rootfs != is_rootfs_by_name(layer))
             one["rootfs"] = layer.rootfs;
         out[layer.name] = std::move(one);

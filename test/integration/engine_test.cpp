@@ -1,7 +1,7 @@
 // The engine as a library: real keeper, stager, forwarder and containers, in temporary state and data folders.
 #include "engine/engine.h"
 
-#include "engine/link.h"
+#include "async/link.h"
 #include "os/file.h"
 #include "os/process.h"
 #include "os/socket.h"

@@ -2,10 +2,9 @@
 // events. The two message formats (wire/json_channel.h, wire/keeper_protocol.h) are in the clients built on it.
 #pragma once
 
+#include "async/latch.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
-#include "engine/engine.h"
-#include "engine/latch.h"
 #include "os/socket.h"
 
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -36,6 +35,7 @@ public:
     void tell(const std::string& bytes, std::span<const int> fds = {});
     void close();
     [[nodiscard]] bool is_open() const { return open_; }
+    [[nodiscard]] const asio::any_io_executor& executor() const { return executor_; }
 
 private:
     struct Waiting {

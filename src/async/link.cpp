@@ -1,4 +1,4 @@
-#include "engine/link.h"
+#include "async/link.h"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>

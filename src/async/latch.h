@@ -1,16 +1,12 @@
 // Something that coroutines wait for, at most until a deadline.
 #pragma once
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/awaitable.hpp>
+#include "async/task.h"
+
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 
 namespace squish {
-
-namespace asio = boost::asio;
-inline constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
 // One-shot: once open, it stays open, and waiting returns at once. The event loop must outlive it.
 class Latch {

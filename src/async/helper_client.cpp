@@ -1,0 +1,58 @@
+#include "async/helper_client.h"
+
+namespace squish {
+
+using wire::Json;
+
+namespace {
+
+std::uint32_t number_of(const Json& body) {
+    if (!body.is_object())
+        return 0;
+    const auto found = body.find("seq");
+    return found != body.end() && found->is_number_unsigned() ? found->get<std::uint32_t>() : 0;
+}
+
+} // namespace
+
+HelperClient::HelperClient(const asio::any_io_executor& executor, std::string name, UniqueFd socket,
+                           Link::OnClosed on_closed)
+    : link_(Link::make(
+          executor, std::move(name), std::move(socket), wire::kMaxMessageBytes,
+          [](const os::Message& message) -> std::uint32_t {
+              const auto body = Json::parse(message.bytes, nullptr, false);
+              return body.is_object() && body.contains("progress") ? 0 : number_of(body);
+          },
+          [listeners = listeners_](const os::Message& message) {
+              const auto body = Json::parse(message.bytes, nullptr, false);
+              const auto found = listeners->find(number_of(body));
+              if (found == listeners->end() || !found->second)
+                  return;
+              const auto told = found->second; // it may end the request, and with it the entry
+              told(body.at("progress"));
+          },
+          std::move(on_closed))) {}
+
+Task<wire::JsonMessage> HelperClient::ask(Json request, std::vector<int> fds, std::chrono::milliseconds limit,
+                                          OnProgress on_progress) {
+    const auto link = link_; // it stays although this client may be replaced meanwhile
+    const auto listeners = listeners_;
+    const auto number = link->next_number();
+    request["seq"] = number;
+    auto bytes = request.dump(-1, ' ', false, Json::error_handler_t::replace);
+    if (bytes.size() > wire::kMaxMessageBytes)
+        co_return fail(ErrorKind::invalid, "the request is longer than 128 KiB", "use fewer or shorter paths");
+    if (on_progress)
+        (*listeners)[number] = std::move(on_progress);
+    auto message = co_await link->ask(number, std::move(bytes), std::move(fds), limit);
+    listeners->erase(number);
+    if (!message)
+        co_return std::unexpected(std::move(message).error());
+    wire::JsonMessage out;
+    out.body = Json::parse(message->bytes, nullptr, false);
+    out.fds = std::move(message->fds);
+    CO_TRY(wire::check_answer(out.body));
+    co_return out;
+}
+
+} // namespace squish
