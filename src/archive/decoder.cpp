@@ -1,0 +1,189 @@
+#include "archive/decoder.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <utility>
+
+namespace squish::archive {
+
+struct Decoder::Callbacks {
+    static la_ssize_t read(::archive* reader, void* self, const void** bytes) noexcept {
+        auto& decoder = *static_cast<Decoder*>(self);
+        auto got = decoder.input_.next();
+        if (!got) {
+            decoder.input_error_ = std::move(got).error();
+            ::archive_set_error(reader, decoder.input_error_.sys_errno, "%s", decoder.input_error_.message.c_str());
+            return ARCHIVE_FATAL;
+        }
+        *bytes = got->data();
+        return static_cast<la_ssize_t>(got->size());
+    }
+};
+
+namespace {
+
+int filter_code(Kind kind) {
+    switch (kind) {
+    case Kind::gzip:
+        return ARCHIVE_FILTER_GZIP;
+    case Kind::bzip2:
+        return ARCHIVE_FILTER_BZIP2;
+    case Kind::xz:
+        return ARCHIVE_FILTER_XZ;
+    case Kind::zstd:
+        return ARCHIVE_FILTER_ZSTD;
+    case Kind::plain:
+    case Kind::tar:
+    case Kind::zip:
+        return ARCHIVE_FILTER_NONE;
+    }
+    std::unreachable();
+}
+
+} // namespace
+
+Decoder::~Decoder() {
+    if (!thread_.joinable())
+        return;
+    {
+        const std::lock_guard lock(mutex_);
+        abandoned_ = true;
+    }
+    changed_.notify_all();
+    input_.stop();
+    thread_.join();
+}
+
+Result<std::string_view> Decoder::open() {
+    if (const int filter = filter_code(kind_); filter != ARCHIVE_FILTER_NONE) {
+        reader_.reset(::archive_read_new());
+        if (!reader_)
+            return fail_errno("archive_read_new", ENOMEM);
+        ::archive_entry* entry = nullptr;
+        // append_filter takes the filter as given and asks none whether it would like to have the data.
+        if (::archive_read_append_filter(reader_.get(), filter) != ARCHIVE_OK ||
+            ::archive_read_support_format_raw(reader_.get()) != ARCHIVE_OK)
+            return fail(ErrorKind::unsupported,
+                        std::string("this libarchive cannot read ") + to_string(kind_) + ": " +
+                            message_of(reader_.get()),
+                        "install Debian's libarchive13");
+        if (::archive_read_open(reader_.get(), this, nullptr, &Callbacks::read, nullptr) != ARCHIVE_OK)
+            return fail(ErrorKind::invalid,
+                        std::string("its ") + to_string(kind_) + " data is damaged: " + message_of(reader_.get()));
+        const int header = ::archive_read_next_header(reader_.get(), &entry);
+        if (header == ARCHIVE_EOF) {
+            outcome_ = Result<void>{};
+            return std::string_view();
+        }
+        if (header < ARCHIVE_WARN)
+            return fail(ErrorKind::invalid,
+                        std::string("its ") + to_string(kind_) + " data is damaged: " + message_of(reader_.get()));
+    }
+    bool more = true;
+    while (more && current_.size() < kRecogniseBytes && !input_.remembers_too_much())
+        more = TRY(decode(current_));
+    if (!more)
+        outcome_ = Result<void>{};
+    return std::string_view(current_);
+}
+
+Result<bool> Decoder::decode(std::string& block) {
+    std::string_view bytes;
+    if (reader_) {
+        const void* data = nullptr;
+        std::size_t size = 0;
+        la_int64_t offset = 0;
+        const int got = ::archive_read_data_block(reader_.get(), &data, &size, &offset);
+        if (got == ARCHIVE_EOF)
+            return false;
+        if (got != ARCHIVE_OK) {
+            if (!input_error_.message.empty())
+                return std::unexpected(input_error_);
+            return fail(ErrorKind::invalid, std::string("its ") + to_string(kind_) +
+                                                " data is damaged or cut off: " + message_of(reader_.get()));
+        }
+        bytes = {static_cast<const char*>(data), size};
+    } else {
+        bytes = TRY(input_.next());
+        if (bytes.empty())
+            return false;
+    }
+    decoded_ += bytes.size();
+    TRY(check_ratio());
+    block.append(bytes);
+    return true;
+}
+
+Result<void> Decoder::check_ratio() const {
+    if (reader_ && decoded_ > limits_.ratio_floor && decoded_ / limits_.ratio > input_.bytes())
+        return fail(ErrorKind::invalid,
+                    "it unpacks to more than " + std::to_string(limits_.ratio) + " times its size (limit 'ratio')");
+    return {};
+}
+
+void Decoder::start() {
+    if (!outcome_)
+        thread_ = std::thread([this] { run(); });
+    ready_.push_back(std::move(current_));
+    current_.clear();
+}
+
+void Decoder::run() noexcept {
+    for (;;) {
+        std::string block;
+        {
+            const std::lock_guard lock(mutex_);
+            if (!spare_.empty()) {
+                block = std::move(spare_.front());
+                spare_.pop_front();
+            }
+        }
+        block.clear();
+        Result<bool> more = true;
+        while (more && *more && block.size() < kBlock)
+            more = decode(block);
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [&] { return abandoned_ || ready_.size() < kQueue; });
+        if (abandoned_)
+            return;
+        if (!block.empty())
+            ready_.push_back(std::move(block));
+        if (!more)
+            outcome_ = std::unexpected(std::move(more).error());
+        else if (!*more)
+            outcome_ = Result<void>{};
+        const bool ended = outcome_.has_value();
+        lock.unlock();
+        changed_.notify_all();
+        if (ended)
+            return;
+    }
+}
+
+Result<std::string_view> Decoder::next() {
+    std::unique_lock lock(mutex_);
+    if (current_.capacity() > 0)
+        spare_.push_back(std::move(current_));
+    current_.clear();
+    do {
+        changed_.wait(lock, [&] { return !ready_.empty() || outcome_; });
+        if (ready_.empty()) {
+            if (!*outcome_)
+                return std::unexpected((*outcome_).error());
+            return std::string_view();
+        }
+        current_ = std::move(ready_.front());
+        ready_.pop_front();
+    } while (current_.empty()); // an empty block would be taken for the end
+    lock.unlock();
+    changed_.notify_all();
+    return std::string_view(current_);
+}
+
+Result<void> Decoder::drain() {
+    while (!TRY(next()).empty()) {
+    }
+    return {};
+}
+
+} // namespace squish::archive
