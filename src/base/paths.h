@@ -19,6 +19,7 @@ struct Paths {
     [[nodiscard]] std::string containers() const { return state + "/containers"; }
     [[nodiscard]] std::string keeper_socket() const { return state + "/keeper.sock"; }
     [[nodiscard]] std::string stager_socket() const { return state + "/stager.sock"; }
+    [[nodiscard]] std::string layers_socket() const { return state + "/layers.sock"; }
     [[nodiscard]] std::string forward_socket() const { return state + "/forward.sock"; }
     [[nodiscard]] std::string uplink_socket() const { return state + "/uplink.sock"; }
 };

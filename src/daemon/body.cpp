@@ -128,18 +128,99 @@ Result<Squishfile> read_squishfile(std::string_view json) {
     return std::move(*parsed);
 }
 
-Result<CreateRequest> read_create(Request& request) {
-    auto body = TRY(read_object(request.body, {"squishfile", "remove", "terminal"}));
-    CreateRequest create;
+namespace {
+
+Result<bool> read_flag(const Json& body, const char* key, bool standard) {
+    const auto found = body.find(key);
+    if (found == body.end())
+        return standard;
+    if (!found->is_boolean())
+        return bad(std::string("'") + key + "' must be true or false");
+    return found->get<bool>();
+}
+
+Result<std::string> read_text(const Json& body, const char* key) {
+    const auto found = body.find(key);
+    if (found == body.end() || found->is_null())
+        return std::string();
+    if (!found->is_string() || found->get_ref<const std::string&>().contains('\0'))
+        return bad(std::string("'") + key + "' must be a string");
+    return found->get<std::string>();
+}
+
+// "lock" is the text of a squishfile.lock; with "locked" nothing else will do.
+Result<void> read_lock(const Json& body, catalog::Lock& lock, catalog::LockMode& mode) {
+    const auto text = TRY(read_text(body, "lock"));
+    const bool required = TRY(read_flag(body, "locked", false));
+    if (text.empty() && required)
+        return bad("'locked' needs a 'lock'", "write one: squish lock FILE");
+    if (text.empty())
+        return {};
+    auto parsed = catalog::parse_lock(text);
+    if (!parsed) {
+        auto lines = render("squishfile.lock", parsed.error());
+        while (lines.ends_with('\n'))
+            lines.pop_back();
+        return bad(std::move(lines), "write it anew: squish lock FILE");
+    }
+    lock = *std::move(parsed);
+    mode = required ? catalog::LockMode::required : catalog::LockMode::prefer;
+    return {};
+}
+
+Result<Squishfile> read_file(const Json& body) {
     const auto file = body.find("squishfile");
     if (file == body.end() || !file->is_object())
         return bad("the request has no object 'squishfile'");
-    create.file = TRY(read_squishfile(dump(*file)));
-    if (const auto remove = body.find("remove"); remove != body.end()) {
-        if (!remove->is_boolean())
-            return bad("'remove' must be true or false");
-        create.remove_on_exit = remove->get<bool>();
-    }
+    return read_squishfile(dump(*file));
+}
+
+} // namespace
+
+Result<ResolveRequest> read_resolve(const Request& request) {
+    const auto body = TRY(read_object(request.body, {"squishfile", "lock", "locked", "download", "refresh"}));
+    ResolveRequest out;
+    out.file = TRY(read_file(body));
+    TRY(read_lock(body, out.options.lock, out.options.lock_mode));
+    out.options.download = TRY(read_flag(body, "download", true));
+    out.options.refresh = TRY(read_flag(body, "refresh", false));
+    return out;
+}
+
+Result<PullRequest> read_pull(const Request& request) {
+    const auto body = TRY(read_object(request.body, {"name", "version"}));
+    PullRequest out;
+    out.name = TRY(read_text(body, "name"));
+    out.requirement = TRY(read_text(body, "version"));
+    if (!catalog::is_layer_name(out.name))
+        return bad("'name' must be the name of a layer");
+    TRY(catalog::Requirement::parse(out.requirement));
+    return out;
+}
+
+Result<Provider::ImportRequest> read_import(const Request& request) {
+    const auto body = TRY(read_object(request.body, {"path", "url", "sha256", "name", "version"}));
+    Provider::ImportRequest out;
+    out.path = TRY(read_text(body, "path"));
+    out.url = TRY(read_text(body, "url"));
+    out.sha256 = TRY(read_text(body, "sha256"));
+    out.name = TRY(read_text(body, "name"));
+    out.version = TRY(read_text(body, "version"));
+    if (out.path.empty() == out.url.empty())
+        return bad("either 'path' or 'url' is needed");
+    if (!out.path.empty() && is_relative(out.path))
+        return bad("'path' must be absolute");
+    if (!out.sha256.empty() && !is_digest(out.sha256))
+        return bad("'sha256' must be 64 hexadecimal digits in lower case");
+    return out;
+}
+
+Result<CreateRequest> read_create(Request& request) {
+    auto body = TRY(read_object(request.body, {"squishfile", "remove", "lock", "locked", "terminal"}));
+    CreateRequest create;
+    create.file = TRY(read_file(body));
+    create.remove_on_exit = TRY(read_flag(body, "remove", false));
+    TRY(read_lock(body, create.lock, create.lock_mode));
     create.io = TRY(read_io(body, std::move(request.fds)));
     return create;
 }

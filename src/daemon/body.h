@@ -6,12 +6,26 @@
 
 namespace squish::daemon {
 
-// {"squishfile": {…}, "remove": false, "terminal": {"rows": 24, "columns": 80}}; takes the request's descriptors.
+// {"squishfile": {…}, "remove": false, "lock": "…", "locked": false, "terminal": {"rows": 24, "columns": 80}}; takes the request's descriptors.
 [[nodiscard]] Result<CreateRequest> read_create(Request& request);
 // {"command": […], "env": {…}, "workdir": "/", "user": "0:0", "terminal": {…}}; takes the request's descriptors.
 [[nodiscard]] Result<ExecRequest> read_exec(Request& request);
 // A squishfile in its JSON spelling, with every path absolute.
 [[nodiscard]] Result<Squishfile> read_squishfile(std::string_view json);
+
+// {"squishfile": {…}, "lock": "…", "locked": false, "download": true, "refresh": false}
+struct ResolveRequest {
+    Squishfile file;
+    ProvideOptions options;
+};
+[[nodiscard]] Result<ResolveRequest> read_resolve(const Request& request);
+// {"name": "python", "version": "~3.11"}
+struct PullRequest {
+    std::string name, requirement;
+};
+[[nodiscard]] Result<PullRequest> read_pull(const Request& request);
+// {"path": "/…" or "url": "https://…", "sha256": "…", "name": "…", "version": "…"}
+[[nodiscard]] Result<Provider::ImportRequest> read_import(const Request& request);
 
 // "TERM", "SIGTERM", "15"; SIGKILL where nothing is given.
 [[nodiscard]] Result<int> read_signal(const Query& query);

@@ -2,7 +2,7 @@
 // the Engine (engine_containers.h), the tests with a fake.
 #pragma once
 
-#include "engine/engine.h"
+#include "daemon/layers.h"
 
 namespace squish::daemon {
 
@@ -23,6 +23,7 @@ public:
     [[nodiscard]] virtual Task<void> shut_down(bool stop_containers) = 0;
     [[nodiscard]] virtual std::size_t running_count() const = 0;
     [[nodiscard]] virtual std::string describe() const = 0;
+    [[nodiscard]] virtual Layers& layers() = 0;
 };
 
 } // namespace squish::daemon

@@ -4,10 +4,34 @@ namespace squish::daemon {
 
 namespace {
 
+class EngineLayers : public Layers {
+public:
+    explicit EngineLayers(Engine& engine) : engine_(engine) {}
+    Task<std::vector<ProvidedLayer>> resolve(Squishfile file, ProvideOptions options,
+                                             OnLayerProgress on_progress) override {
+        return engine_.resolve(std::move(file), std::move(options), std::move(on_progress));
+    }
+    Task<ProvidedLayer> pull(std::string name, std::string requirement, OnLayerProgress on_progress) override {
+        return engine_.pull_layer(std::move(name), std::move(requirement), std::move(on_progress));
+    }
+    Task<Provider::Imported> import(Provider::ImportRequest request, OnLayerProgress on_progress) override {
+        return engine_.import_layer(std::move(request), std::move(on_progress));
+    }
+    std::vector<Engine::LayerUse> list() override { return engine_.list_layers(); }
+    Task<Provider::Verified> verify(std::string reference, OnLayerProgress on_progress) override {
+        return engine_.verify_layer(std::move(reference), std::move(on_progress));
+    }
+    Task<std::string> remove(std::string reference) override { return engine_.remove_layer(std::move(reference)); }
+    Task<std::vector<StoredLayer>> prune() override { return engine_.prune_layers(); }
+
+private:
+    Engine& engine_;
+};
+
 // Ids arrive by value and live in our coroutine's frame for as long as the engine's coroutine refers to them.
 class EngineContainers : public Containers {
 public:
-    explicit EngineContainers(std::unique_ptr<Engine> engine) : engine_(std::move(engine)) {}
+    explicit EngineContainers(std::unique_ptr<Engine> engine) : engine_(std::move(engine)), layers_(*engine_) {}
 
     Task<std::string> create(CreateRequest request) override { return engine_->create(std::move(request)); }
     Result<std::string> find(std::string_view reference) const override { return engine_->find(reference); }
@@ -29,9 +53,11 @@ public:
     Task<void> shut_down(bool stop_containers) override { return engine_->shut_down(stop_containers); }
     std::size_t running_count() const override { return engine_->running_count(); }
     std::string describe() const override { return engine_->describe(); }
+    Layers& layers() override { return layers_; }
 
 private:
     std::unique_ptr<Engine> engine_;
+    EngineLayers layers_;
 };
 
 } // namespace

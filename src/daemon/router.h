@@ -57,6 +57,14 @@ Task<void> post_exec_kill(Service&, Exchange&, Parameters);
 
 Task<void> get_container_logs(Service&, Exchange&, Parameters);
 
+Task<void> get_layers(Service&, Exchange&, Parameters);
+Task<void> post_layers_resolve(Service&, Exchange&, Parameters);
+Task<void> post_layers_pull(Service&, Exchange&, Parameters);
+Task<void> post_layers_import(Service&, Exchange&, Parameters);
+Task<void> post_layers_prune(Service&, Exchange&, Parameters);
+Task<void> post_layer_verify(Service&, Exchange&, Parameters);
+Task<void> delete_layer(Service&, Exchange&, Parameters);
+
 Task<void> legacy_status(Service&, Exchange&, Parameters);
 Task<void> legacy_create(Service&, Exchange&, Parameters);
 Task<void> legacy_list(Service&, Exchange&, Parameters);

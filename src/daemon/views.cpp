@@ -57,6 +57,12 @@ Json summary_view(const ContainerInfo& container) {
             {"command", container.command}};
 }
 
+Json layer_view(const LayerInfo& layer) {
+    return {{"name", layer.name},       {"origin", layer.origin}, {"asked", layer.asked},
+            {"version", layer.version}, {"digest", layer.digest}, {"source", layer.source},
+            {"target", layer.target},   {"why", layer.why},       {"notes", layer.notes}};
+}
+
 Json inspect_view(const ContainerInfo& container) {
     auto body = summary_view(container);
     body["network_mode"] = container.network_mode;
@@ -68,6 +74,10 @@ Json inspect_view(const ContainerInfo& container) {
                           {"layer", mount.layer},
                           {"read_only", mount.read_only}});
     body["mounts"] = std::move(mounts);
+    Json layers = Json::array();
+    for (const auto& layer : container.layers)
+        layers.push_back(layer_view(layer));
+    body["layers"] = std::move(layers);
     body["attached"] = container.attached;
     body["terminal"] = container.terminal;
     body["remove_on_exit"] = container.remove_on_exit;

@@ -8,6 +8,7 @@
 
 #include "engine/explain.h"
 #include "engine/impl.h"
+#include "engine/layers.h"
 #include "engine/requests.h"
 
 #include "base/text.h"
@@ -188,10 +189,17 @@ Task<std::string> Engine::Impl::create(CreateRequest request) {
     CO_TRY(plan::refuse_unsupported(request.file, machine_));
     if (to_json(request.file).size() > kMaxSquishfileBytes) // it could not be read back from the state
         co_return fail(ErrorKind::invalid, "the squishfile is larger than 1 MiB");
+    ProvideOptions options;
+    options.lock = std::move(request.lock);
+    options.lock_mode = request.lock_mode;
+    CO_TRY_TO(const auto layers, co_await resolve(request.file, std::move(options), std::move(request.on_progress)));
+    if (request.given_up && request.given_up())
+        co_return fail(ErrorKind::unavailable, "the caller has gone");
+    const InHand in_hand(layers_in_hand_, layers);
     for (int attempt = 1;; ++attempt) {
         CO_TRY_TO(auto record, reserve(request));
         starting_.insert(record->info.id);
-        auto started = co_await start(record, request);
+        auto started = co_await start(record, request, layers);
         starting_.erase(record->info.id);
         if (started)
             co_return record->info.id;
@@ -207,7 +215,7 @@ Task<std::string> Engine::Impl::create(CreateRequest request) {
     }
 }
 
-Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request) {
+Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request, const std::vector<ProvidedLayer>& layers) {
     auto& info = record->info;
     const auto began = monotonic_ns();
     // 1: decide
@@ -223,7 +231,13 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request) {
                                    "everything on the host's loopback");
     machine_.resolv_conf = ground_->machine().resolv_conf;
     CO_TRY(plan::refuse_unsupported(request.file, machine_));
-    CO_TRY_TO(const auto plan, plan::plan_container(request.file, info.id, info.name, machine_, record->folder));
+    std::vector<plan::Layer> planned;
+    for (const auto& layer : layers) {
+        planned.push_back(to_plan(layer));
+        info.layers.push_back(to_info(layer));
+    }
+    CO_TRY_TO(const auto plan,
+              plan::plan_container(request.file, planned, info.id, info.name, machine_, record->folder));
     info.command = command_line(plan.arguments);
     record->environment = plan.environment;
     if (request.io.console &&

@@ -63,6 +63,7 @@ Task<void> Engine::Impl::open() {
     CO_TRY_TO(const auto base, provide_base_rootfs(paths_));
     machine_.base_rootfs = base.path;
     machine_.base_version = base.version;
+    CO_TRY(open_store());
     load_records();
     CO_TRY_TO(const bool found, co_await ground_->find_keeper());
     if (!found)
@@ -198,6 +199,28 @@ Task<ExitInfo> Engine::wait_exec(const std::string& exec_id) {
 }
 Task<void> Engine::kill_exec(const std::string& exec_id, int signal_number) {
     return impl_->kill_exec(exec_id, signal_number);
+}
+Task<std::vector<ProvidedLayer>> Engine::resolve(Squishfile file, ProvideOptions options,
+                                                 OnLayerProgress on_progress) {
+    return impl_->resolve(std::move(file), std::move(options), std::move(on_progress));
+}
+Task<ProvidedLayer> Engine::pull_layer(std::string name, std::string requirement, OnLayerProgress on_progress) {
+    return impl_->pull_layer(std::move(name), std::move(requirement), std::move(on_progress));
+}
+Task<Provider::Imported> Engine::import_layer(Provider::ImportRequest request, OnLayerProgress on_progress) {
+    return impl_->import_layer(std::move(request), std::move(on_progress));
+}
+std::vector<Engine::LayerUse> Engine::list_layers() {
+    return impl_->list_layers();
+}
+Task<Provider::Verified> Engine::verify_layer(std::string reference, OnLayerProgress on_progress) {
+    return impl_->verify_layer(std::move(reference), std::move(on_progress));
+}
+Task<std::string> Engine::remove_layer(std::string reference) {
+    return impl_->remove_layer(std::move(reference));
+}
+Task<std::vector<StoredLayer>> Engine::prune_layers() {
+    return impl_->prune_layers();
 }
 Task<void> Engine::shut_down(bool stop_containers) {
     return impl_->shut_down(stop_containers);

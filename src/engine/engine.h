@@ -10,11 +10,14 @@
 #include "base/paths.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "pull/provider.h"
 #include "squishfile/squishfile.h"
 
 #include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,6 +32,7 @@ struct EngineConfig {
     std::uint64_t log_limit = 16 << 20; // bytes kept per stream and container
     std::uint32_t spare_cells = 2;      // containers built ahead
     std::uint32_t uplink_mtu = 65520;
+    LayerSettings layers;
 };
 
 // The descriptors of an attached caller; those that are absent are /dev/null (stdin) or log files (stdout, stderr).
@@ -44,6 +48,10 @@ struct CreateRequest {
     Squishfile file; // paths resolved (resolve_paths)
     bool remove_on_exit = false;
     AttachedIo io;
+    catalog::Lock lock; // squishfile.lock, and how much it counts
+    catalog::LockMode lock_mode = catalog::LockMode::none;
+    std::function<bool()> given_up; // asked once the layers are there: whether anybody still wants the container
+    OnLayerProgress on_progress; // of layers that are downloaded or unpacked before it can start
 };
 
 enum class ContainerState { created, running, exited };
@@ -60,6 +68,14 @@ struct MountInfo {
     bool read_only = true;
 };
 
+// A layer of a container, as it was resolved.
+struct LayerInfo {
+    std::string name, origin, asked, version, digest, source, target;
+    std::vector<std::string> why;
+    std::map<std::string, std::uint64_t> notes; // what unpacking left out or changed
+};
+[[nodiscard]] LayerInfo to_info(const ProvidedLayer& layer);
+
 struct ContainerInfo {
     std::string id, name;
     ContainerState state = ContainerState::created;
@@ -71,6 +87,7 @@ struct ContainerInfo {
     std::string address;      // "10.89.0.2", empty without a network
     std::string network_mode; // "bridge", "none", "host"
     std::vector<MountInfo> mounts;
+    std::vector<LayerInfo> layers;
     bool attached = false;              // stdout and stderr went to the caller; there are no logs
     std::string stdout_log, stderr_log; // paths; empty where attached
     bool terminal = false;
@@ -115,6 +132,25 @@ public:
     [[nodiscard]] Task<std::string> exec(const std::string& id, ExecRequest request);
     [[nodiscard]] Task<ExitInfo> wait_exec(const std::string& exec_id);
     [[nodiscard]] Task<void> kill_exec(const std::string& exec_id, int signal_number);
+
+    // The layers that a squishfile would get; with `options.download`, they are stored afterwards.
+    [[nodiscard]] Task<std::vector<ProvidedLayer>> resolve(Squishfile file, ProvideOptions options,
+                                                           OnLayerProgress on_progress);
+    [[nodiscard]] Task<ProvidedLayer> pull_layer(std::string name, std::string requirement,
+                                                 OnLayerProgress on_progress);
+    [[nodiscard]] Task<Provider::Imported> import_layer(Provider::ImportRequest request, OnLayerProgress on_progress);
+    struct LayerUse {
+        StoredLayer layer;
+        std::vector<LayerRef> refs;
+        std::vector<std::string> containers; // names of those that use it
+    };
+    [[nodiscard]] std::vector<LayerUse> list_layers();
+    // "NAME@VERSION", a NAME with one version, or a digest (or its beginning).
+    [[nodiscard]] Task<Provider::Verified> verify_layer(std::string reference, OnLayerProgress on_progress);
+    // conflict where a container uses it; returns the digest.
+    [[nodiscard]] Task<std::string> remove_layer(std::string reference);
+    // Removes every layer that no container uses; returns what was removed.
+    [[nodiscard]] Task<std::vector<StoredLayer>> prune_layers();
 
     // Before the engine is destroyed for good. Containers that run go on, and keeper and helpers with them, unless
     // `stop_containers`; where none runs (any more), keeper, helpers and uplink end.

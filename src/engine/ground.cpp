@@ -138,8 +138,7 @@ asio::awaitable<void> Ground::on_keeper_closed() {
 // --- its helpers
 // ------------------------------------------------------------------------------------------------------
 
-Task<std::unique_ptr<HelperClient>> Ground::start_helper(std::string program, std::string socket_path,
-                                                         Link::OnClosed on_closed) {
+Task<UniqueFd> Ground::connect_helper(std::string program, std::string socket_path) {
     auto socket = os::connect_unix(socket_path, SOCK_SEQPACKET);
     if (!socket) { // nobody listens
         CO_TRY_TO(const auto listener, os::listen_unix(socket_path, SOCK_SEQPACKET));
@@ -152,7 +151,13 @@ Task<std::unique_ptr<HelperClient>> Ground::start_helper(std::string program, st
         if (!socket)
             co_return std::unexpected(std::move(socket).error());
     }
-    co_return std::make_unique<HelperClient>(executor_, program, std::move(*socket), std::move(on_closed));
+    co_return std::move(*socket);
+}
+
+Task<std::unique_ptr<HelperClient>> Ground::start_helper(std::string program, std::string socket_path,
+                                                         Link::OnClosed on_closed) {
+    CO_TRY_TO(auto socket, co_await connect_helper(program, std::move(socket_path)));
+    co_return std::make_unique<HelperClient>(executor_, program, std::move(socket), std::move(on_closed));
 }
 
 Task<void> Ground::need_stager() {
@@ -185,6 +190,20 @@ Task<void> Ground::need_forwarder() {
     }
     co_return fail(ErrorKind::unavailable, "squish-forward does not stay alive",
                    "see '" + paths_.state + "/squish-forward.log'");
+}
+
+Task<UniqueFd> Ground::connect_layers() {
+    CO_TRY(co_await need_keeper());
+    UniqueFd socket;
+    auto connected = co_await once(layers_gate_, [this, &socket]() -> Task<void> {
+        CO_TRY_TO(socket, co_await connect_helper("squish-layers", paths_.layers_socket()));
+        co_return Result<void>{};
+    });
+    CO_TRY(std::move(connected));
+    if (!socket) { // somebody else's start was waited for
+        CO_TRY_TO(socket, co_await connect_helper("squish-layers", paths_.layers_socket()));
+    }
+    co_return socket;
 }
 
 void Ground::on_helper_exited(const std::string& name) {

@@ -50,6 +50,8 @@ public:
     [[nodiscard]] Task<void> need_stager();
     [[nodiscard]] Task<void> need_network(); // bridge, filter and uplink
     [[nodiscard]] Task<void> need_forwarder();
+    // A connection to the layer worker of its own: what is done through it ends with it.
+    [[nodiscard]] Task<UniqueFd> connect_layers();
 
     // A cell of that kind: one built ahead, or a new one.
     [[nodiscard]] Task<PreparedCell> take_cell(NetworkMode mode);
@@ -81,6 +83,7 @@ private:
     [[nodiscard]] Task<void> connect_keeper(UniqueFd socket);
     [[nodiscard]] Task<std::unique_ptr<HelperClient>> start_helper(std::string program, std::string socket_path,
                                                                    Link::OnClosed on_closed);
+    [[nodiscard]] Task<UniqueFd> connect_helper(std::string program, std::string socket_path);
     [[nodiscard]] Task<void> start_uplink();
     void watch_uplink(Pidfd pidfd);
     [[nodiscard]] Task<PreparedCell> make_cell(NetworkMode mode);
@@ -98,7 +101,7 @@ private:
     plan::Machine machine_;
     std::unique_ptr<KeeperClient> keeper_;
     std::unique_ptr<HelperClient> stager_, forwarder_;
-    Gate keeper_gate_, stager_gate_, network_gate_, forwarder_gate_;
+    Gate keeper_gate_, stager_gate_, network_gate_, forwarder_gate_, layers_gate_;
     bool network_up_ = false;
     pid_t uplink_pid_ = 0;
     std::shared_ptr<asio::posix::stream_descriptor> uplink_watch_;

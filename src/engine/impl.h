@@ -33,6 +33,18 @@ public:
     [[nodiscard]] std::vector<ContainerInfo> list(bool with_exited) const;
     [[nodiscard]] Result<ContainerInfo> inspect(const std::string& id) const;
     [[nodiscard]] std::size_t running_count() const;
+
+    // layers.cpp
+    [[nodiscard]] Task<std::vector<ProvidedLayer>> resolve(Squishfile file, ProvideOptions options,
+                                                           OnLayerProgress on_progress);
+    [[nodiscard]] Task<ProvidedLayer> pull_layer(std::string name, std::string requirement,
+                                                 OnLayerProgress on_progress);
+    [[nodiscard]] Task<Provider::Imported> import_layer(Provider::ImportRequest request, OnLayerProgress on_progress);
+    [[nodiscard]] std::vector<Engine::LayerUse> list_layers();
+    [[nodiscard]] Task<Provider::Verified> verify_layer(std::string reference, OnLayerProgress on_progress);
+    [[nodiscard]] Task<std::string> remove_layer(std::string reference);
+    [[nodiscard]] Task<std::vector<StoredLayer>> prune_layers();
+
     [[nodiscard]] std::string describe() const;
 
 private:
@@ -46,7 +58,7 @@ private:
 
     // create.cpp
     [[nodiscard]] Result<RecordPtr> reserve(const CreateRequest& request);
-    [[nodiscard]] Task<void> start(RecordPtr record, CreateRequest& request);
+    [[nodiscard]] Task<void> start(RecordPtr record, CreateRequest& request, const std::vector<ProvidedLayer>& layers);
     [[nodiscard]] Task<void> publish(RecordPtr record);
     [[nodiscard]] Result<void> open_logs(Record& record, AttachedIo& io);
     void undo(const RecordPtr& record);
@@ -68,6 +80,11 @@ private:
     [[nodiscard]] asio::awaitable<void> republish();
     [[nodiscard]] asio::awaitable<void> adopt_descriptors(RecordPtr record);
 
+    // layers.cpp
+    [[nodiscard]] Result<void> open_store();
+    [[nodiscard]] Provider::Machine provider_machine() const;
+    [[nodiscard]] std::vector<std::string> users_of(const std::string& digest) const;
+
     asio::any_io_executor executor_;
     UniqueFd lock_;
     Paths paths_;
@@ -80,6 +97,9 @@ private:
     std::map<std::string, int> early_ends_; // of execs and containers that ended before their start was answered
     std::deque<std::pair<std::string, ExitInfo>> recent_ends_; // of removed ones, for late waiters
     std::unique_ptr<Ground> ground_;
+    std::unique_ptr<Store> store_;
+    std::unique_ptr<Provider> provider_;
+    std::map<std::string, int> layers_in_hand_; // digests of starts under way, which nobody may remove
     bool shutting_down_ = false;
 };
 

@@ -32,6 +32,35 @@ Json mounts_to_json(const std::vector<MountInfo>& mounts) {
     return out;
 }
 
+Json layers_to_json(const std::vector<LayerInfo>& layers) {
+    Json out = Json::array();
+    for (const auto& layer : layers)
+        out.push_back({{"name", layer.name},
+                       {"origin", layer.origin},
+                       {"asked", layer.asked},
+                       {"version", layer.version},
+                       {"digest", layer.digest},
+                       {"source", layer.source},
+                       {"target", layer.target},
+                       {"why", layer.why},
+                       {"notes", layer.notes}});
+    return out;
+}
+
+LayerInfo layer_from_json(const Json& json) {
+    LayerInfo layer;
+    layer.name = json.at("name").get<std::string>();
+    layer.origin = json.at("origin").get<std::string>();
+    layer.asked = json.at("asked").get<std::string>();
+    layer.version = json.at("version").get<std::string>();
+    layer.digest = json.at("digest").get<std::string>();
+    layer.source = json.at("source").get<std::string>();
+    layer.target = json.at("target").get<std::string>();
+    layer.why = json.at("why").get<std::vector<std::string>>();
+    layer.notes = json.at("notes").get<std::map<std::string, std::uint64_t>>();
+    return layer;
+}
+
 // Everything of nlohmann's that throws on a damaged file, in one place.
 Result<RecordPtr> from_json(const asio::any_io_executor& executor, const std::string& text, const std::string& folder) {
     auto record = std::make_shared<Record>(executor);
@@ -64,6 +93,9 @@ Result<RecordPtr> from_json(const asio::any_io_executor& executor, const std::st
         for (const auto& mount : json.at("mounts"))
             info.mounts.push_back({mount.at("source").get<std::string>(), mount.at("target").get<std::string>(),
                                    mount.at("layer").get<std::string>(), mount.at("read_only").get<bool>()});
+        if (const auto layers = json.find("layers"); layers != json.end()) // older states have none
+            for (const auto& layer : *layers)
+                info.layers.push_back(layer_from_json(layer));
         for (const auto& pair : json.at("environment"))
             record->environment.emplace_back(pair.at(0).get<std::string>(), pair.at(1).get<std::string>());
         for (const auto& warning : json.at("warnings"))
@@ -127,6 +159,7 @@ Result<void> save(const Record& record) {
                  {"stdout_log", info.stdout_log},
                  {"stderr_log", info.stderr_log},
                  {"mounts", mounts_to_json(info.mounts)},
+                 {"layers", layers_to_json(info.layers)},
                  {"environment", record.environment},
                  {"warnings", info.warnings},
                  {"timings", info.timings}};

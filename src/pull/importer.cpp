@@ -60,6 +60,13 @@ bool has_folder(int tree, const char* name) {
     return ::fstatat(tree, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(info.st_mode);
 }
 
+// What runs beside its maker, which waits for it before it goes.
+template <class T> struct Side {
+    explicit Side(const asio::any_io_executor& executor) : done(executor) {}
+    Latch done;
+    Result<T> result = T();
+};
+
 Json request(const char* op) {
     return wire::to_request(op);
 }
@@ -207,31 +214,31 @@ Task<StoredLayer> Importer::import_folder(std::string path, OnLayerProgress on_p
     if (::pipe2(ends, O_CLOEXEC) < 0)
         co_return fail_errno("pipe");
     UniqueFd reader(ends[0]), writer(ends[1]);
-    auto packed = std::make_shared<std::pair<Latch, Result<Json>>>(
-        std::piecewise_construct, std::forward_as_tuple(executor_), std::forward_as_tuple(Json()));
+    auto packed = std::make_shared<Side<Json>>(executor_);
     asio::co_spawn(
         executor_,
         [this, packed, folder_fd = folder.get(), to = std::move(writer)]() mutable -> asio::awaitable<void> {
             std::vector<int> fds;
             fds.push_back(folder_fd);
             fds.push_back(to.get());
-            packed->second = co_await work(request("pack"), std::move(fds));
+            packed->result = co_await work(request("pack"), std::move(fds));
             to.reset();
-            packed->first.open();
+            packed->done.open();
         },
         asio::detached);
     auto layer = co_await unpack(reader.get(), "", path, std::move(on_progress), std::move(label));
     reader.reset(); // a packer that still writes learns that nobody reads
-    co_await packed->first.wait();
-    CO_TRY(packed->second); // it says more than an archive that broke off
+    co_await packed->done.wait();
+    if (!packed->result)
+        co_return std::unexpected(std::move(packed->result).error()); // it says more than an archive that broke off
     co_return layer;
 }
 
 Task<StoredLayer> Importer::download(Download what, OnLayerProgress on_progress, std::string label) {
     if (auto stored = store_.find(what.sha256))
         co_return *std::move(stored);
-    CO_TRY_TO(const auto key, what.sha256.empty() ? Result<std::string>("url-" + text_digest(what.urls.front()))
-                                                  : Result<std::string>("sha256-" + what.sha256));
+    const auto url = what.sha256.empty() ? what.urls.front() : std::string();
+    const auto key = url.empty() ? "sha256-" + what.sha256 : "url-" + text_digest(url);
     auto& slot = under_way_[key];
     if (slot) {
         const auto other = slot;
@@ -247,6 +254,9 @@ Task<StoredLayer> Importer::download(Download what, OnLayerProgress on_progress,
                 told(progress);
     };
     mine->result = co_await download_locked(std::move(what), key, std::move(tell_all), std::move(label));
+    if (mine->result && !url.empty())
+        if (auto kept = store_.remember_url(url, mine->result->digest); !kept)
+            mine->result = std::unexpected(std::move(kept).error());
     under_way_.erase(key);
     mine->done.open();
     co_return mine->result;
@@ -293,8 +303,7 @@ Task<StoredLayer> Importer::download_once(Download what, std::string key, OnLaye
         order["sha512"] = what.sha512;
     order["part"] = store_.downloads() + "/" + key;
 
-    auto fetched = std::make_shared<std::pair<Latch, Result<wire::JsonMessage>>>(
-        std::piecewise_construct, std::forward_as_tuple(executor_), std::forward_as_tuple(wire::JsonMessage{}));
+    auto fetched = std::make_shared<Side<wire::JsonMessage>>(executor_);
     asio::co_spawn(
         executor_,
         [fetched, order = std::move(order), to = std::move(writer), raw = job.get(),
@@ -302,16 +311,17 @@ Task<StoredLayer> Importer::download_once(Download what, std::string key, OnLaye
             std::vector<int> fds;
             fds.push_back(to.get());
             auto answering = raw->ask(std::move(order), std::move(fds), std::move(told));
-            fetched->second = co_await std::move(answering);
+            fetched->result = co_await std::move(answering);
             to.reset(); // the last but the job's own, which has ended
-            fetched->first.open();
+            fetched->done.open();
         },
         asio::detached);
     auto layer = co_await unpack(reader.get(), what.sha256, what.urls.front(), on_progress, label);
     reader.reset();
-    co_await fetched->first.wait();
-    CO_TRY(fetched->second); // it knows better why an archive broke off
-    if (fetched->second->body.value("restart", Json(false)) == true)
+    co_await fetched->done.wait();
+    if (!fetched->result)
+        co_return std::unexpected(std::move(fetched->result).error()); // it knows better why an archive broke off
+    if (fetched->result->body.value("restart", Json(false)) == true)
         co_return fail(ErrorKind::conflict, "the download had to begin anew");
     if (layer && on_progress) {
         LayerProgress done;

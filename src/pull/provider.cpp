@@ -153,7 +153,9 @@ Task<void> Provider::look_at_given(Work& work, const LayerSpec& layer) {
         out.asked = layer.url;
         Download what;
         what.urls.push_back(layer.url);
-        what.sha256 = layer.sha256;
+        what.sha256 = layer.sha256.empty() && !work.options.refresh ? store_.url_digest(layer.url) : layer.sha256;
+        if (layer.sha256.empty() && !store_.find(what.sha256))
+            what.sha256.clear(); // it was removed since: any content will do again
         auto got = co_await importer_.download(std::move(what), work.told, layer.name);
         if (!got)
             co_return std::unexpected(std::move(got).error().within(place(layer)));
@@ -214,8 +216,9 @@ Task<void> Provider::ask_sources(Work& work, std::string name, Requirement requi
         co_return Result<void>{};
     const auto locked = work.input.lock.layers.find(name);
     if (work.options.lock_mode != catalog::LockMode::none && locked != work.input.lock.layers.end() &&
-        locked->second.version && name == "alpine")
+        locked->second.version && name == "alpine") {
         CO_TRY_TO(requirement, Requirement::parse(locked->second.version->text()));
+    }
     auto request = wire::to_request(name == "alpine" ? "alpine.find" : "source.find");
     request["requirement"] = requirement.text();
     request["arch"] = work.machine.arch;
@@ -341,10 +344,10 @@ Task<void> Provider::fetch_all(Work& work, const catalog::Resolution& resolution
     co_return Result<void>{};
 }
 
-Task<std::vector<ProvidedLayer>> Provider::provide(const Squishfile& file, Machine machine, ProvideOptions options,
+Task<std::vector<ProvidedLayer>> Provider::provide(Squishfile file, Machine machine, ProvideOptions options,
                                                    OnLayerProgress on_progress) {
     Work work;
-    work.file = file;
+    work.file = std::move(file);
     work.machine = std::move(machine);
     work.options = std::move(options);
     work.told = std::move(on_progress);
@@ -489,7 +492,7 @@ Task<ProvidedLayer> Provider::pull(std::string name, std::string requirement, Ma
     file.layers.push_back(std::move(layer));
     ProvideOptions options;
     options.refresh = true;
-    auto provided = co_await provide(file, std::move(machine), std::move(options), std::move(on_progress));
+    auto provided = co_await provide(std::move(file), std::move(machine), std::move(options), std::move(on_progress));
     if (!provided)
         co_return std::unexpected(std::move(provided).error());
     co_return std::move(provided->front());

@@ -54,8 +54,8 @@ public:
     Provider(const asio::any_io_executor& executor, Store& store, LayerSettings settings, std::string fetch_program,
              Importer::Connect connect);
 
-    // True where every layer is a folder or file of the user's that needs no look: then there is nothing to wait for.
-    [[nodiscard]] Task<std::vector<ProvidedLayer>> provide(const Squishfile& file, Machine machine,
+    // The layers of the file and what they require, each with where it lies and where it is mounted.
+    [[nodiscard]] Task<std::vector<ProvidedLayer>> provide(Squishfile file, Machine machine,
                                                            ProvideOptions options, OnLayerProgress on_progress);
 
     // Asks the sources and gets the newest version that is allowed, stored or not.

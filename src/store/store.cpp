@@ -108,7 +108,7 @@ Result<Store::Staging> open_staging(const std::string& path, std::string name) {
 
 Result<Store> Store::open(const std::string& folder) {
     Store store(folder);
-    for (const char* name : {"layers", "refs", "staging", "downloads", "documents", "locks"})
+    for (const char* name : {"layers", "refs", "staging", "downloads", "documents", "locks", "urls"})
         TRY(os::make_dirs(folder + "/" + name));
     // Others must not look into what belongs to root in a container but is ours here.
     if (::chmod(folder.c_str(), 0700) < 0)
@@ -305,6 +305,16 @@ Result<void> Store::remove_ref(const std::string& name, const std::string& versi
         return fail_errno("remove '" + name + "@" + version + "'");
     ::rmdir(folder.c_str()); // where it was the last
     return {};
+}
+
+std::string Store::url_digest(const std::string& url) const {
+    const auto text = os::read_file(folder_ + "/urls/" + text_digest(url));
+    return text && is_digest(trim(*text)) ? std::string(trim(*text)) : std::string();
+}
+
+Result<void> Store::remember_url(const std::string& url, const std::string& digest) {
+    const auto folder = TRY(os::open_file(folder_ + "/urls", O_RDONLY | O_DIRECTORY));
+    return os::write_atomically(folder.get(), text_digest(url), digest + "\n");
 }
 
 std::optional<Store::Seen> Store::seen(int file) const {

@@ -4,6 +4,7 @@
 //   FOLDER/refs/NAME/VERSION                          a name and version → DIGEST (JSON)
 //   FOLDER/staging/RANDOM/                            what is being unpacked or removed; locked by its owner
 //   FOLDER/downloads/, FOLDER/documents/              what squish-fetch keeps between its runs
+//   FOLDER/urls/                                      URLs that came without a digest → DIGEST
 //   FOLDER/seen.json                                  archives of the user's, recognised again by their stat(2)
 //
 // How a layer gets in: a staging folder, everything written and synced there, one rename(2). A power cut or SIGKILL at
@@ -99,6 +100,10 @@ public:
     [[nodiscard]] std::optional<Seen> seen(int file) const;
     void remember_seen(int file, const Seen& seen);
 
+    // What a URL without a digest gave when it was downloaded.
+    [[nodiscard]] std::string url_digest(const std::string& url) const; // empty: never
+    [[nodiscard]] Result<void> remember_url(const std::string& url, const std::string& digest);
+
 private:
     explicit Store(std::string folder) : folder_(std::move(folder)) {}
     [[nodiscard]] std::optional<StoredLayer> load(const std::string& digest) const;
@@ -107,6 +112,9 @@ private:
     std::map<std::string, StoredLayer> cache_; // layers never change
     std::map<std::string, Seen> seen_;
 };
+
+// sha256 of a text, in hexadecimal: a file name for what cannot be one.
+[[nodiscard]] std::string text_digest(std::string_view text);
 
 [[nodiscard]] bool is_digest(std::string_view text); // 64 lower-case hexadecimal digits
 
