@@ -81,7 +81,7 @@ Task<void> post_layers_resolve(Service& service, Exchange& exchange, Parameters)
     }
     Json list = Json::array();
     for (const auto& layer : *layers)
-        list.push_back(layer_view(to_info(layer)));
+        list.push_back(layer_view(layer));
     co_await conclude(exchange, streaming, "resolved", std::move(list));
     co_return Result<void>();
 }
@@ -106,7 +106,7 @@ Task<void> post_layers_pull(Service& service, Exchange& exchange, Parameters) {
             co_return Result<void>();
         co_return std::unexpected(layer.error());
     }
-    co_await conclude(exchange, streaming, "pulled", layer_view(to_info(*layer)));
+    co_await conclude(exchange, streaming, "pulled", layer_view(*layer));
     co_return Result<void>();
 }
 

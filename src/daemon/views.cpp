@@ -63,6 +63,20 @@ Json layer_view(const LayerInfo& layer) {
             {"target", layer.target},   {"why", layer.why},       {"notes", layer.notes}};
 }
 
+Json layer_view(const ProvidedLayer& layer) {
+    LayerInfo info;
+    info.name = layer.name;
+    info.origin = to_string(layer.origin);
+    info.asked = layer.asked;
+    info.version = layer.version;
+    info.digest = layer.digest;
+    info.source = layer.source;
+    info.target = layer.target;
+    info.why = layer.why;
+    info.notes = layer.notes;
+    return layer_view(info);
+}
+
 Json inspect_view(const ContainerInfo& container) {
     auto body = summary_view(container);
     body["network_mode"] = container.network_mode;

@@ -11,6 +11,7 @@ namespace squish::daemon {
 [[nodiscard]] Json view(const PortSpec& port);
 [[nodiscard]] Json summary_view(const ContainerInfo& container);
 [[nodiscard]] Json layer_view(const LayerInfo& layer);
+[[nodiscard]] Json layer_view(const ProvidedLayer& layer);
 [[nodiscard]] Json inspect_view(const ContainerInfo& container);
 
 // Microseconds since the epoch → "2026-01-02T03:04:05.678901Z"; null for 0.

@@ -72,24 +72,6 @@ std::optional<Version> version_of(const std::string& text) {
 
 } // namespace
 
-const char* to_string(ProvidedLayer::Origin origin) {
-    switch (origin) {
-    case ProvidedLayer::Origin::built_in:
-        return "built-in";
-    case ProvidedLayer::Origin::folder:
-        return "folder";
-    case ProvidedLayer::Origin::file:
-        return "file";
-    case ProvidedLayer::Origin::archive:
-        return "archive";
-    case ProvidedLayer::Origin::url:
-        return "url";
-    case ProvidedLayer::Origin::version:
-        return "version";
-    }
-    std::unreachable();
-}
-
 Result<std::optional<catalog::LayerManifest>> read_manifest(const std::string& text, const std::string& whose) {
     if (text.empty())
         return std::optional<catalog::LayerManifest>();

@@ -35,7 +35,10 @@ struct ProvidedLayer {
     std::map<std::string, std::uint64_t> notes; // what unpacking left out
     std::optional<catalog::LayerManifest> manifest;
 };
-[[nodiscard]] const char* to_string(ProvidedLayer::Origin origin);
+[[nodiscard]] constexpr const char* to_string(ProvidedLayer::Origin origin) {
+    constexpr const char* kNames[] = {"built-in", "folder", "file", "archive", "url", "version"}; // in the order of Origin
+    return kNames[static_cast<std::size_t>(origin)];
+}
 
 struct ProvideOptions {
     catalog::Lock lock;
