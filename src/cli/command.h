@@ -32,5 +32,7 @@ int validate_command(Words words);
 int doctor_command(Words words);
 int version_command(Words words);
 int daemon_command(Words words);
+int layer_command(Words words);
+int lock_command(Words words);
 
 } // namespace squish::cli

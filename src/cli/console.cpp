@@ -34,10 +34,14 @@ void keep_standard_fds() {
                    O_RDWR); // NOLINT(android-cloexec-open): the lowest free number, this one; for children too
 }
 
+bool is_terminal(int fd) {
+    const char* terminal = std::getenv("TERM");
+    return terminal && std::string_view(terminal) != "dumb" && ::isatty(fd) == 1;
+}
+
 bool use_colours(int fd) {
     const char* no_colour = std::getenv("NO_COLOR");
-    const char* terminal = std::getenv("TERM");
-    return !(no_colour && *no_colour) && terminal && std::string_view(terminal) != "dumb" && ::isatty(fd) == 1;
+    return !(no_colour && *no_colour) && is_terminal(fd);
 }
 
 } // namespace squish::cli

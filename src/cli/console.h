@@ -16,6 +16,8 @@ void warn(std::string_view line);
 // Where standard descriptors are closed, opens /dev/null there, so that none of our own files takes their numbers.
 void keep_standard_fds();
 
+// A terminal that understands where its cursor is to go.
+[[nodiscard]] bool is_terminal(int fd);
 // Colours only on a terminal, and not where NO_COLOR is set (no-color.org).
 [[nodiscard]] bool use_colours(int fd);
 

@@ -46,7 +46,8 @@ int not_supported(const Command& command) {
 
 // Only for help that will certainly be printed and nothing else be done: `squish run --help`, `squish port ls --help`.
 bool asks_for_help(Words words) {
-    const bool has_commands = words[0] == std::string_view("port") || words[0] == std::string_view("daemon");
+    const bool has_commands = words[0] == std::string_view("port") || words[0] == std::string_view("daemon") ||
+                              words[0] == std::string_view("layer");
     for (std::size_t i = 1; i < words.size() && i <= (has_commands ? 2 : 1); ++i)
         if (words[i] == std::string_view("--help") || words[i] == std::string_view("-h"))
             return true;
@@ -92,11 +93,12 @@ std::span<const Command> commands() {
         Command{"logs", "show what a container has written", logs_command},
         Command{"exec", "run a further program in a container", exec_command},
         Command{"port", "list published ports", port_command},
+        Command{"layer", "list, pull, import, build, verify and remove layers", layer_command},
+        Command{"lock", "write down which layers a squishfile gets", lock_command},
         Command{"validate", "check squishfiles", validate_command},
         Command{"doctor", "check what squish needs of this machine", doctor_command},
         Command{"version", "show the versions of squish and of the daemon", version_command},
         Command{"daemon", "start, stop or show the daemon", daemon_command},
-        Command{"layer", "manage layers", nullptr, false},
         Command{"network", "manage named networks", nullptr, false},
         Command{"update", "change the limits of a container", nullptr, false},
         Command{"stats", "show what containers use", nullptr, false},

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "cli/console.h"
 #include "cli/exit_code.h"
+#include "cli/progress_view.h"
 #include "cli/relay.h"
 #include "os/socket.h"
 
@@ -74,6 +75,7 @@ private:
     std::optional<int> exit_code_;
     bool asks_for_end_ = false; // the answer is that of …/wait, not a stream of events
     int interrupts_ = 0, reconnects_ = 0;
+    ProgressView progress_; // of layers, before it starts
 };
 
 Result<void> Session::send() {
@@ -136,7 +138,12 @@ Result<void> Session::take_answer() {
 
 Result<void> Session::take_event(const Json& event) {
     const auto name = text_of(event, "event");
-    if (name == "started") {
+    if (name == "progress") {
+        progress_.take(event);
+    } else if (name == "failed") {
+        return std::unexpected(error_of(static_cast<unsigned>(number_of(event, "status")), event.dump()));
+    } else if (name == "started") {
+        progress_.finish();
         id_ = text_of(event, "id");
         print_warnings(event);
         for (const int number : std::exchange(early_, {}))

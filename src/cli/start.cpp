@@ -3,6 +3,7 @@
 #include "cli/command.h"
 #include "cli/console.h"
 #include "cli/exit_code.h"
+#include "cli/progress_view.h"
 #include "cli/session.h"
 #include "cli/start_options.h"
 
@@ -23,13 +24,18 @@ void take_back(Client& client, const std::vector<std::string>& ids) {
 }
 
 // The ids of all, or none of them is left.
-Result<std::vector<std::string>> create_all(Client& client, const std::vector<Squishfile>& files, bool remove) {
+Result<std::vector<std::string>> create_all(Client& client, const Paths& paths, const std::vector<Loaded>& files,
+                                            const StartOptions& options) {
     std::vector<std::string> ids;
     for (const auto& file : files) {
-        auto created = client.call(
-            {"POST", "/v1/containers", create_body(file, remove).dump(-1, ' ', false, Json::error_handler_t::replace)});
+        if (!ids.empty()) // a connection carries one stream
+            client = TRY(Client::connect(paths));
+        const Call call{"POST", "/v1/containers?progress=true",
+                        create_body(file, options).dump(-1, ' ', false, Json::error_handler_t::replace)};
+        auto created = call_with_progress(client, call);
         if (!created) {
-            take_back(client, ids);
+            if (auto again = Client::connect(paths))
+                take_back(*again, ids);
             return std::unexpected(std::move(created).error());
         }
         ids.push_back(text_of(*created, "id"));
@@ -47,7 +53,7 @@ int run_command(Words words) {
                     "Starts a container from the squishfile FILE and stays until it has ended.");
     start.declare(options);
     options.positional("FILE", file)
-        .note("FILE may be a folder with a squishfile.toml. ARGS replace the squishfile's run.args.\n"
+        .note("FILE may be a folder or an archive with a squishfile.toml. ARGS replace the squishfile's run.args.\n"
               "The exit code is the payload's own.");
     const auto split = split_words(words);
     if (const auto code = options.parse(split.ours))
@@ -61,8 +67,8 @@ int run_command(Words words) {
     const auto paths = find_paths();
     if (!paths)
         return give_up(paths.error(), Doing::starting);
-    return run_session(*paths, {.target = "/v1/containers?wait=exit",
-                                .body = create_body(*squishfile, start.remove),
+    return run_session(*paths, {.target = "/v1/containers?wait=exit&progress=true",
+                                .body = create_body(*squishfile, start),
                                 .resource = "/v1/containers/",
                                 .interactive = start.interactive,
                                 .terminal = start.terminal});
@@ -86,7 +92,7 @@ int create_command(Words words) {
     if (start.name && names.size() > 1)
         return give_up(Error{ErrorKind::invalid,
                              "create: one --name cannot name " + std::to_string(names.size()) + " containers", "", 0});
-    std::vector<Squishfile> files;
+    std::vector<Loaded> files;
     for (const auto& name : names) { // all are checked before the first is started
         auto file = load(name, start);
         if (!file)
@@ -99,7 +105,7 @@ int create_command(Words words) {
     auto client = Client::connect(*paths);
     if (!client)
         return give_up(client.error(), Doing::starting);
-    const auto ids = create_all(*client, files, start.remove);
+    const auto ids = create_all(*client, *paths, files, start);
     if (!ids)
         return give_up(ids.error(), Doing::starting);
     return print(join(*ids, "\n") + "\n") ? 0 : 1;

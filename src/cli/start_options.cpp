@@ -2,9 +2,10 @@
 
 #include "base/text.h"
 #include "cli/squishfile_source.h"
-#include "plan/container_plan.h"
+#include "os/file.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 
 namespace squish::cli {
@@ -34,6 +35,31 @@ Result<void> apply_env(const std::string& given, Squishfile& file, Environment e
     return {};
 }
 
+// NAME=VERSION: one more layer, or another version of one that is there.
+Result<void> apply_with(const std::string& given, Squishfile& file) {
+    const auto equals = given.find('=');
+    const auto name = given.substr(0, equals);
+    const auto version = equals == std::string::npos ? std::string("*") : given.substr(equals + 1);
+    if (!is_valid_name(name) || !is_version_requirement(version))
+        return fail(ErrorKind::invalid, "--with '" + printable(given) + "' is no layer and version",
+                    "for example --with debug=latest or --with 'python=~3.11'");
+    auto known = std::ranges::find(file.layers, name, &LayerSpec::name);
+    if (known == file.layers.end()) {
+        file.layers.emplace_back();
+        known = file.layers.end() - 1;
+        known->name = name;
+        known->rootfs = name == "alpine" && std::ranges::none_of(file.layers, &LayerSpec::rootfs);
+    } else if (known->source != LayerSpec::Source::version) {
+        return fail(ErrorKind::conflict, "--with '" + printable(given) + "': the squishfile gives that layer by " +
+                                             (known->source == LayerSpec::Source::url ? "url" : "path"));
+    }
+    known->source = LayerSpec::Source::version;
+    known->version = version;
+    if (const auto clashes = check_targets(file); !clashes.empty())
+        return fail(ErrorKind::invalid, "--with '" + printable(given) + "': " + clashes.front().message);
+    return {};
+}
+
 } // namespace
 
 void StartOptions::declare(Options& options) {
@@ -43,7 +69,8 @@ void StartOptions::declare(Options& options) {
         .text("--name", "NAME", name, "name it; in place of the squishfile's name")
         .list("-e,--env", "NAME=VALUE", env, "set a variable; NAME alone passes ours on")
         .list("-p,--publish", "[ADDR:]HOST:CONTAINER[/udp]", publish, "publish one more port")
-        .list("--with", "LAYER=VERSION", with, "add a layer (not supported yet)");
+        .list("--with", "LAYER=VERSION", with, "add a layer to those of the squishfile, or replace its version")
+        .flag("--locked", locked, "only the layers that squishfile.lock names, by digest");
 }
 
 SplitWords split_words(Words words) {
@@ -54,14 +81,14 @@ SplitWords split_words(Words words) {
 }
 
 Result<void> apply(const StartOptions& options, Squishfile& file, Environment environment) {
-    if (!options.with.empty())
-        return fail(ErrorKind::unsupported, "--with is not supported yet");
     if (options.name) {
         if (!is_valid_name(*options.name))
             return fail(ErrorKind::invalid, "--name '" + printable(*options.name) + "' is no name",
                         "letters, digits, '_', '.' and '-', 63 at most, the first a letter or digit");
         file.name = options.name;
     }
+    for (const auto& given : options.with)
+        TRY(apply_with(given, file));
     for (const auto& given : options.env)
         TRY(apply_env(given, file, environment));
     for (const auto& given : options.publish) {
@@ -70,24 +97,45 @@ Result<void> apply(const StartOptions& options, Squishfile& file, Environment en
             return std::unexpected(std::move(port).error().within("--publish '" + printable(given) + "'"));
         file.ports.push_back(std::move(*port));
     }
-    if (options.has_args) {
-        if (!file.run) // squish puts the command together; the arguments are for that
-            file.run = TRY(plan::default_command(file));
+    if (options.has_args && file.run) // else they are for the command that squish puts together
         file.run->args = options.args;
-    }
     return {};
 }
 
-Result<Squishfile> load(const std::string& file, const StartOptions& options) {
-    const auto source = TRY(read_source(file));
-    auto squishfile = TRY(parse_source(source));
-    TRY(check_layers(source, squishfile));
-    TRY(apply(options, squishfile, [](const char* name) -> const char* { return std::getenv(name); }));
-    return squishfile;
+std::string lock_path(const SquishfileSource& source) {
+    return source.folder + "/squishfile.lock";
 }
 
-Json create_body(const Squishfile& file, bool remove) {
-    return {{"squishfile", Json::parse(to_json(file), nullptr, false)}, {"remove", remove}};
+Result<std::string> read_lock(const SquishfileSource& source) {
+    constexpr std::size_t kMaxLock = 256 * 1024;
+    auto text = os::read_file(lock_path(source), kMaxLock);
+    if (!text && text.error().sys_errno == ENOENT)
+        return std::string();
+    return text;
+}
+
+Result<Loaded> load(const std::string& file, const StartOptions& options) {
+    const auto source = TRY(read_source(file));
+    Loaded loaded;
+    loaded.file = TRY(parse_source(source));
+    TRY(check_layers(source, loaded.file));
+    TRY(apply(options, loaded.file, [](const char* name) -> const char* { return std::getenv(name); }));
+    loaded.lock = TRY(read_lock(source));
+    if (options.locked && loaded.lock.empty())
+        return fail(ErrorKind::invalid, "--locked: there is no '" + printable(lock_path(source)) + "'",
+                    "write it: squish lock " + file);
+    return loaded;
+}
+
+Json create_body(const Loaded& loaded, const StartOptions& options) {
+    Json body{{"squishfile", Json::parse(to_json(loaded.file), nullptr, false)}, {"remove", options.remove}};
+    if (!loaded.lock.empty())
+        body["lock"] = loaded.lock;
+    if (options.locked)
+        body["locked"] = true;
+    if (options.has_args && !loaded.file.run)
+        body["args"] = options.args;
+    return body;
 }
 
 } // namespace squish::cli

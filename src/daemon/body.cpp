@@ -216,11 +216,22 @@ Result<Provider::ImportRequest> read_import(const Request& request) {
 }
 
 Result<CreateRequest> read_create(Request& request) {
-    auto body = TRY(read_object(request.body, {"squishfile", "remove", "lock", "locked", "terminal"}));
+    auto body = TRY(read_object(request.body, {"squishfile", "remove", "args", "lock", "locked", "terminal"}));
     CreateRequest create;
     create.file = TRY(read_file(body));
     create.remove_on_exit = TRY(read_flag(body, "remove", false));
     TRY(read_lock(body, create.lock, create.lock_mode));
+    if (const auto args = body.find("args"); args != body.end()) {
+        if (!args->is_array() || args->size() > kMaxArgs)
+            return bad("'args' must be an array of at most " + std::to_string(kMaxArgs) + " strings");
+        create.args.emplace();
+        for (const auto& one : *args) {
+            if (!one.is_string() || one.get_ref<const std::string&>().contains('\0') ||
+                one.get_ref<const std::string&>().size() >= kMaxStringBytes)
+                return bad("'args' must be an array of strings without NUL, each shorter than 128 KiB");
+            create.args->push_back(one.get<std::string>());
+        }
+    }
     create.io = TRY(read_io(body, std::move(request.fds)));
     return create;
 }

@@ -236,6 +236,13 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request, const s
         planned.push_back(to_plan(layer));
         info.layers.push_back(to_info(layer));
     }
+    if (request.args && request.file.run) {
+        request.file.run->args = *request.args;
+    } else if (request.args) {
+        CO_TRY_TO(request.file.run, plan::default_command(planned));
+        request.file.run->args.insert(request.file.run->args.end(), request.args->begin(), request.args->end());
+        request.args.reset(); // once is enough, however often the start is tried
+    }
     CO_TRY_TO(const auto plan,
               plan::plan_container(request.file, planned, info.id, info.name, machine_, record->folder));
     info.command = command_line(plan.arguments);

@@ -48,7 +48,8 @@ struct CreateRequest {
     Squishfile file; // paths resolved (resolve_paths)
     bool remove_on_exit = false;
     AttachedIo io;
-    catalog::Lock lock; // squishfile.lock, and how much it counts
+    std::optional<std::vector<std::string>> args; // in place of run.args, or for the command that squish puts together
+    catalog::Lock lock;                           // squishfile.lock, and how much it counts
     catalog::LockMode lock_mode = catalog::LockMode::none;
     std::function<bool()> given_up; // asked once the layers are there: whether anybody still wants the container
     OnLayerProgress on_progress; // of layers that are downloaded or unpacked before it can start
