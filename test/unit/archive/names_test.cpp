@@ -1,7 +1,7 @@
 #include "archive/manifest.h"
 #include "archive/names.h"
 #include "archive/recognise.h"
-#include "archives.h"
+#include "../../support/archives.h"
 
 #include <algorithm>
 

@@ -4,7 +4,7 @@
 #include "archive/remove.h"
 #include "archive/unpack.h"
 #include "archive/verify.h"
-#include "archives.h"
+#include "../../support/archives.h"
 #include "os/file.h"
 
 #include <csignal>
