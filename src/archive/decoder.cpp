@@ -80,11 +80,11 @@ Result<std::string_view> Decoder::open() {
                         std::string("its ") + to_string(kind_) + " data is damaged: " + message_of(reader_.get()));
     }
     bool more = true;
-    while (more && current_.size() < kRecogniseBytes && !input_.remembers_too_much())
-        more = TRY(decode(current_));
+    while (more && current_->size() < kRecogniseBytes && !input_.remembers_too_much())
+        more = TRY(decode(*current_));
     if (!more)
         outcome_ = Result<void>{};
-    return std::string_view(current_);
+    return std::string_view(*current_);
 }
 
 Result<bool> Decoder::decode(std::string& block) {
@@ -124,13 +124,12 @@ Result<void> Decoder::check_ratio() const {
 void Decoder::start() {
     if (!outcome_)
         thread_ = std::thread([this] { run(); });
-    ready_.push_back(std::move(current_));
-    current_.clear();
+    ready_.push_back(std::exchange(current_, nullptr));
 }
 
 void Decoder::run() noexcept {
     for (;;) {
-        std::string block;
+        std::shared_ptr<std::string> block;
         {
             const std::lock_guard lock(mutex_);
             if (!spare_.empty()) {
@@ -138,15 +137,18 @@ void Decoder::run() noexcept {
                 spare_.pop_front();
             }
         }
-        block.clear();
+        if (block)
+            block->clear();
+        else
+            block = std::make_shared<std::string>();
         Result<bool> more = true;
-        while (more && *more && block.size() < kBlock)
-            more = decode(block);
+        while (more && *more && block->size() < kBlock)
+            more = decode(*block);
         std::unique_lock lock(mutex_);
         changed_.wait(lock, [&] { return abandoned_ || ready_.size() < kQueue; });
         if (abandoned_)
             return;
-        if (!block.empty())
+        if (!block->empty())
             ready_.push_back(std::move(block));
         if (!more)
             outcome_ = std::unexpected(std::move(more).error());
@@ -162,9 +164,11 @@ void Decoder::run() noexcept {
 
 Result<std::string_view> Decoder::next() {
     std::unique_lock lock(mutex_);
-    if (current_.capacity() > 0)
+    if (current_ && current_.use_count() == 1) { // nobody else holds it, nor will: only we give it away
+        std::atomic_thread_fence(std::memory_order_acquire); // whoever did has read it
         spare_.push_back(std::move(current_));
-    current_.clear();
+    }
+    current_.reset();
     do {
         changed_.wait(lock, [&] { return !ready_.empty() || outcome_; });
         if (ready_.empty()) {
@@ -174,10 +178,10 @@ Result<std::string_view> Decoder::next() {
         }
         current_ = std::move(ready_.front());
         ready_.pop_front();
-    } while (current_.empty()); // an empty block would be taken for the end
+    } while (current_->empty()); // an empty block would be taken for the end
     lock.unlock();
     changed_.notify_all();
-    return std::string_view(current_);
+    return std::string_view(*current_);
 }
 
 Result<void> Decoder::drain() {

@@ -35,6 +35,8 @@ public:
     void start();
     // The next block, valid until the call after; empty at the end.
     [[nodiscard]] Result<std::string_view> next();
+    // What next() gave last, to be kept for longer.
+    [[nodiscard]] const std::shared_ptr<std::string>& current() const { return current_; }
     // Decodes the rest and throws it away: checksums stand at the end.
     [[nodiscard]] Result<void> drain();
 
@@ -57,11 +59,11 @@ private:
 
     std::mutex mutex_;
     std::condition_variable changed_;
-    std::deque<std::string> ready_;
-    std::deque<std::string> spare_;
+    std::deque<std::shared_ptr<std::string>> ready_;
+    std::deque<std::shared_ptr<std::string>> spare_;
     std::optional<Result<void>> outcome_; // once the end is reached, or an error
     bool abandoned_ = false;
-    std::string current_;
+    std::shared_ptr<std::string> current_ = std::make_shared<std::string>();
     std::thread thread_;
 };
 

@@ -1,5 +1,6 @@
 #include "archive/tree_writer.h"
 
+#include "archive/describe.h"
 #include "archive/remove.h"
 #include "archive/walk.h"
 #include "base/text.h"
@@ -197,14 +198,14 @@ Result<UniqueFd> TreeWriter::reopen(const EntryName& name) {
     return os::open_beneath(parent, std::string(name.leaf()), O_WRONLY | O_TRUNC | O_NOFOLLOW, kBeneath);
 }
 
-Result<void> TreeWriter::seal(int file, const Metadata& metadata, const Digest& digest) {
+Result<ino_t> TreeWriter::seal(int file, const Metadata& metadata) {
     struct stat info{};
     if (::fstat(file, &info) < 0)
         return fail_errno("look at what was written");
-    digests_[info.st_ino] = digest;
     if (!metadata.xattrs.empty())
         with_xattrs_.insert(info.st_ino);
-    return give(file, nullptr, metadata);
+    TRY(give(file, nullptr, metadata));
+    return info.st_ino;
 }
 
 Result<void> TreeWriter::set_xattrs(int fd, const Metadata& metadata) {
@@ -261,7 +262,8 @@ Result<void> TreeWriter::give(int fd, const char* name, const Metadata& metadata
 // Gives the folders what they were to have, from the inside out, and notes everything as it is now.
 class TreeWriter::Finisher : public Visitor {
 public:
-    explicit Finisher(TreeWriter& writer) : writer_(writer) {}
+    Finisher(TreeWriter& writer, const std::unordered_map<ino_t, Digest>& digests)
+        : writer_(writer), digests_(digests) {}
 
     Result<void> enter(const Node& node, int fd) override {
         (void) fd;
@@ -291,14 +293,10 @@ public:
             record.type = Type::hard_link;
             record.target = first->second;
         } else if (record.type == Type::symlink) {
-            record.target.resize(static_cast<std::size_t>(node.info.st_size) + 1);
-            const auto got = ::readlinkat(node.folder, node.name, record.target.data(), record.target.size());
-            if (got != node.info.st_size)
-                return fail_errno("read the link " + quoted(node.path), got < 0 ? errno : EIO);
-            record.target.resize(static_cast<std::size_t>(got));
+            record.target = TRY(read_link(node));
         } else {
-            const auto digest = writer_.digests_.find(node.info.st_ino);
-            if (!S_ISREG(node.info.st_mode) || digest == writer_.digests_.end())
+            const auto digest = digests_.find(node.info.st_ino);
+            if (!S_ISREG(node.info.st_mode) || digest == digests_.end())
                 return fail(ErrorKind::system, quoted(node.path) + ": somebody else writes here");
             record.digest = digest->second;
             if (writer_.with_xattrs_.contains(node.info.st_ino)) {
@@ -320,14 +318,15 @@ private:
     }
 
     TreeWriter& writer_;
+    const std::unordered_map<ino_t, Digest>& digests_;
     std::vector<Record> records_;
     std::vector<std::size_t> open_;
     std::unordered_map<ino_t, std::string> first_;
 };
 
-Result<std::vector<Record>> TreeWriter::finish() {
+Result<std::vector<Record>> TreeWriter::finish(const std::unordered_map<ino_t, Digest>& digests) {
     recent_.clear();
-    Finisher finisher(*this);
+    Finisher finisher(*this, digests);
     TRY(walk(target_, limits_.depth + 1, finisher));
     return finisher.take();
 }

@@ -49,9 +49,10 @@ public:
     [[nodiscard]] Result<UniqueFd> file(const EntryName& name);
     // The file that a hard link names, emptied: some archivers put the bytes behind the link.
     [[nodiscard]] Result<UniqueFd> reopen(const EntryName& name);
-    [[nodiscard]] Result<void> seal(int file, const Metadata& metadata, const Digest& digest);
+    // Returns its inode, by which finish() is told its digest.
+    [[nodiscard]] Result<ino_t> seal(int file, const Metadata& metadata);
 
-    [[nodiscard]] Result<std::vector<Record>> finish();
+    [[nodiscard]] Result<std::vector<Record>> finish(const std::unordered_map<ino_t, Digest>& digests);
 
     [[nodiscard]] std::uint64_t tamed_owners() const { return tamed_owners_; }
     [[nodiscard]] std::uint64_t tamed_xattrs() const { return tamed_xattrs_; }
@@ -80,7 +81,6 @@ private:
     gid_t own_gid_;
     std::vector<OpenFolder> recent_; // parents, the last used last
     std::map<std::string, Metadata, std::less<>> folders_;
-    std::unordered_map<ino_t, Digest> digests_;
     std::unordered_set<ino_t> with_xattrs_; // files that may have some
     std::uint64_t tamed_owners_ = 0, tamed_xattrs_ = 0, replaced_ = 0;
 };

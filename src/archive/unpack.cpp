@@ -1,6 +1,7 @@
 #include "archive/unpack.h"
 
 #include "archive/decoder.h"
+#include "archive/file_hasher.h"
 #include "archive/input.h"
 #include "archive/reader.h"
 #include "archive/walk.h"
@@ -114,7 +115,10 @@ private:
             return fail_errno("prepare to read a tar", ENOMEM);
         if (::archive_read_open(reader.get(), &stream, nullptr, &TarStream::read, nullptr) != ARCHIVE_OK)
             return std::unexpected(stream.error.value_or(Error{ErrorKind::invalid, message_of(reader.get()), "", 0}));
-        if (auto done = entries(reader.get()); !done)
+        decoder_ = &decoder;
+        auto done = entries(reader.get());
+        decoder_ = nullptr;
+        if (!done)
             return std::unexpected(stream.error.value_or(std::move(done).error()));
         if (stream.ended)
             return fail(ErrorKind::invalid, "it is cut off: it ends without the mark that ends a tar");
@@ -189,11 +193,12 @@ private:
             if (block.empty())
                 break;
             TRY(count(block.size(), size += block.size(), name.path));
-            hash_.update(block);
+            hasher_.add(nullptr, block);
             TRY(os::write_all(file.get(), block));
             TRY(report());
         }
-        return writer_.seal(file.get(), Metadata{}, hash_.finish());
+        hasher_.end(TRY(writer_.seal(file.get(), Metadata{})));
+        return {};
     }
 
     // --- entries
@@ -301,9 +306,10 @@ private:
             const auto hole = static_cast<std::uint64_t>(offset) - at;
             TRY(count(hole + size, static_cast<std::uint64_t>(offset) + size, name.path));
             if (hole > 0)
-                hash_.update_zeros(hole);
-            hash_.update(data, size);
-            TRY(write_at(file, {static_cast<const char*>(data), size}, offset));
+                hasher_.add_zeros(hole);
+            const std::string_view bytes(static_cast<const char*>(data), size);
+            hasher_.add(decoder_ ? decoder_->current() : nullptr, bytes);
+            TRY(write_at(file, bytes, offset));
             hole_at_end = size == 0 && hole > 0;
             at = static_cast<std::uint64_t>(offset) + size;
             TRY(report());
@@ -311,13 +317,14 @@ private:
         const auto whole = ::archive_entry_size_is_set(entry) ? std::max<la_int64_t>(0, ::archive_entry_size(entry)) : 0;
         if (static_cast<std::uint64_t>(whole) > at) {
             TRY(count(static_cast<std::uint64_t>(whole) - at, static_cast<std::uint64_t>(whole), name.path));
-            hash_.update_zeros(static_cast<std::uint64_t>(whole) - at);
+            hasher_.add_zeros(static_cast<std::uint64_t>(whole) - at);
             at = static_cast<std::uint64_t>(whole);
             hole_at_end = true;
         }
         if (hole_at_end && ::ftruncate(file, static_cast<off_t>(at)) < 0)
             return fail_errno("set its length");
-        return writer_.seal(file, metadata, hash_.finish());
+        hasher_.end(TRY(writer_.seal(file, metadata)));
+        return {};
     }
 
     static Result<void> write_at(int file, std::string_view bytes, std::int64_t offset) {
@@ -404,7 +411,7 @@ private:
 
     Result<Unpacked> finish() {
         out_.progress.read = input_.bytes();
-        out_.manifest = write_manifest(TRY(writer_.finish()));
+        out_.manifest = write_manifest(TRY(writer_.finish(hasher_.take())));
         out_.tree_digest = sha256_of(out_.manifest);
         out_.input_digest = input_.digest();
         out_.tamed.owners = writer_.tamed_owners();
@@ -419,7 +426,8 @@ private:
     const UnpackOptions& options_;
     const Limits& limits_;
     Unpacked out_;
-    Sha256 hash_;
+    FileHasher hasher_;
+    const Decoder* decoder_ = nullptr; // while a tar is read
     std::set<std::string, std::less<>> skipped_;
 };
 

@@ -1,0 +1,44 @@
+// squish-layers: unpacks, packs, checks and removes layers, each time in a throw-away process.
+//
+// Started by the keeper with fd 3 = the listening socket, in the user's namespace, so that files can belong to any of
+// the user's ids. Serves until there was no client for half a minute. What it can be asked: layers/operations.cpp.
+
+#include "layers/sandbox.h"
+#include "layers/service.h"
+#include "os/file.h"
+
+#include <cstdio>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+namespace {
+
+using namespace squish;
+
+constexpr int kIdleMs = 30'000;
+
+Result<void> serve(int listener) {
+    layers::IdMaps maps;
+    maps.uids = TRY(layers::identity_map("/proc/self/uid_map"));
+    maps.gids = TRY(layers::identity_map("/proc/self/gid_map"));
+    return layers::Service(listener, maps).run(kIdleMs);
+}
+
+} // namespace
+
+int main() {
+    ::fcntl(3, F_SETFD, FD_CLOEXEC);
+    ::umask(022);
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        ::setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    const UniqueFd listener(3);
+    const auto served = serve(listener.get());
+    if (served)
+        return 0;
+    std::fprintf(stderr, "squish-layers: %s\n", served.error().text().c_str());
+    return 1;
+}
