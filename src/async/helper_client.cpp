@@ -6,10 +6,10 @@ using wire::Json;
 
 namespace {
 
-std::uint32_t number_of(const Json& body) {
+std::uint32_t number_of(const Json& body, const char* member) {
     if (!body.is_object())
         return 0;
-    const auto found = body.find("seq");
+    const auto found = body.find(member);
     return found != body.end() && found->is_number_unsigned() ? found->get<std::uint32_t>() : 0;
 }
 
@@ -21,15 +21,19 @@ HelperClient::HelperClient(const asio::any_io_executor& executor, std::string na
           executor, std::move(name), std::move(socket), wire::kMaxMessageBytes,
           [](const os::Message& message) -> std::uint32_t {
               const auto body = Json::parse(message.bytes, nullptr, false);
-              return body.is_object() && body.contains("progress") ? 0 : number_of(body);
+              return body.is_object() && body.contains("event") ? 0 : number_of(body, "seq");
           },
           [listeners = listeners_](const os::Message& message) {
               const auto body = Json::parse(message.bytes, nullptr, false);
-              const auto found = listeners->find(number_of(body));
+              if (!body.is_object() || body.value("event", Json()) != "progress")
+                  return;
+              const auto number = number_of(body, "request");
+              // A helper with a single job does not number it.
+              const auto found = number == 0 ? listeners->begin() : listeners->find(number);
               if (found == listeners->end() || !found->second)
                   return;
               const auto told = found->second; // it may end the request, and with it the entry
-              told(body.at("progress"));
+              told(body);
           },
           std::move(on_closed))) {}
 

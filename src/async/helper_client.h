@@ -8,7 +8,7 @@ namespace squish {
 
 class HelperClient {
 public:
-    // What a helper says of a request before it answers: the member `progress` of a message with the request's number.
+    // What a helper says of a request before it answers: {"event": "progress", "request"?: its number, …}.
     using OnProgress = std::function<void(const wire::Json&)>;
 
     // `on_closed`: the helper went away.

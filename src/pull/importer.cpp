@@ -2,12 +2,12 @@
 
 #include "async/latch.h"
 #include "base/text.h"
+#include "catalog/source_index.h"
 #include "os/file.h"
 #include "pull/fetch_job.h"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <cerrno>
 #include <chrono>
 #include <fcntl.h>
@@ -138,13 +138,15 @@ Task<void> Importer::remove(Store::Staging staging) {
 }
 
 // `expected`: the digest that the archive must have, empty where any will do.
-Task<StoredLayer> Importer::unpack(int input, std::string expected, std::string origin, OnLayerProgress on_progress,
-                                   std::string label) {
+Task<StoredLayer> Importer::unpack(int input, bool from_folder, std::string expected, std::string origin,
+                                   OnLayerProgress on_progress, std::string label) {
     CO_TRY_TO(auto staging, store_.stage());
     CO_TRY_TO(const auto manifest, os::open_at(staging.folder.get(), "manifest", O_RDWR | O_CREAT | O_EXCL, 0600));
-    auto order = request("unpack");
-    order["plain_name"] = Store::kContent;
-    order["digest"] = true;
+    auto order = request(from_folder ? "import" : "unpack");
+    if (!from_folder) {
+        order["plain_name"] = Store::kContent;
+        order["input_digest"] = true;
+    }
     std::vector<int> fds;
     fds.push_back(input);
     fds.push_back(staging.tree.get());
@@ -153,7 +155,7 @@ Task<StoredLayer> Importer::unpack(int input, std::string expected, std::string 
     const auto committed = [&]() -> Result<StoredLayer> {
         const auto& answer = TRY(finished);
         StoredLayer layer;
-        layer.digest = TRY(wire::get_string(answer, "sha256"));
+        layer.digest = TRY(wire::get_string(answer, from_folder ? "tree_digest" : "input_sha256"));
         if (!expected.empty() && layer.digest != expected)
             return fail(ErrorKind::invalid, "the sha256 of " + origin + " is " + layer.digest + ", not " + expected,
                         "the file changed, or is not what was meant: check the digest");
@@ -167,7 +169,7 @@ Task<StoredLayer> Importer::unpack(int input, std::string expected, std::string 
             layer.layer_toml = TRY(read_layer_toml(staging.tree.get()));
             layer.has_bin = has_folder(staging.tree.get(), "bin");
         }
-        if (const auto skipped = answer.find("skipped"); skipped != answer.end() && skipped->is_object())
+        if (const auto skipped = answer.find("tamed"); skipped != answer.end() && skipped->is_object())
             for (const auto& [name, count] : skipped->items())
                 if (count.is_number_unsigned() && count != 0U)
                     layer.notes[name] = count.get<std::uint64_t>();
@@ -193,7 +195,7 @@ Task<std::optional<StoredLayer>> Importer::import_file(std::string path, OnLayer
         if (auto layer = store_.find(seen->digest))
             co_return layer;
     }
-    CO_TRY_TO(auto layer, co_await unpack(file.get(), "", path, std::move(on_progress), std::move(label)));
+    CO_TRY_TO(auto layer, co_await unpack(file.get(), false, "", path, std::move(on_progress), std::move(label)));
     const bool plain = layer.kind == StoredLayer::Kind::file;
     Store::Seen seen;
     seen.digest = layer.digest;
@@ -207,31 +209,10 @@ Task<std::optional<StoredLayer>> Importer::import_file(std::string path, OnLayer
     co_return std::optional<StoredLayer>();
 }
 
-// Through a pipe: what a folder becomes is what its reproducible archive becomes, and its digest is that one's.
+// A folder has no archive to be named after: its manifest says what it is.
 Task<StoredLayer> Importer::import_folder(std::string path, OnLayerProgress on_progress, std::string label) {
     CO_TRY_TO(const auto folder, os::open_file(path, O_RDONLY | O_DIRECTORY));
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) < 0)
-        co_return fail_errno("pipe");
-    UniqueFd reader(ends[0]), writer(ends[1]);
-    auto packed = std::make_shared<Side<Json>>(executor_);
-    asio::co_spawn(
-        executor_,
-        [this, packed, folder_fd = folder.get(), to = std::move(writer)]() mutable -> asio::awaitable<void> {
-            std::vector<int> fds;
-            fds.push_back(folder_fd);
-            fds.push_back(to.get());
-            packed->result = co_await work(request("pack"), std::move(fds));
-            to.reset();
-            packed->done.open();
-        },
-        asio::detached);
-    auto layer = co_await unpack(reader.get(), "", path, std::move(on_progress), std::move(label));
-    reader.reset(); // a packer that still writes learns that nobody reads
-    co_await packed->done.wait();
-    if (!packed->result)
-        co_return std::unexpected(std::move(packed->result).error()); // it says more than an archive that broke off
-    co_return layer;
+    co_return co_await unpack(folder.get(), true, "", path, std::move(on_progress), std::move(label));
 }
 
 Task<StoredLayer> Importer::download(Download what, OnLayerProgress on_progress, std::string label) {
@@ -301,7 +282,9 @@ Task<StoredLayer> Importer::download_once(Download what, std::string key, OnLaye
         order["sha256"] = what.sha256;
     if (!what.sha512.empty())
         order["sha512"] = what.sha512;
-    order["part"] = store_.downloads() + "/" + key;
+    const auto part = store_.downloads() + "/" + key;
+    order["part"] = part;
+    order["max_bytes"] = catalog::kMaxArchiveBytes;
 
     auto fetched = std::make_shared<Side<wire::JsonMessage>>(executor_);
     asio::co_spawn(
@@ -316,13 +299,15 @@ Task<StoredLayer> Importer::download_once(Download what, std::string key, OnLaye
             fetched->done.open();
         },
         asio::detached);
-    auto layer = co_await unpack(reader.get(), what.sha256, what.urls.front(), on_progress, label);
+    auto layer = co_await unpack(reader.get(), false, what.sha256, what.urls.front(), on_progress, label);
     reader.reset();
     co_await fetched->done.wait();
     if (!fetched->result)
         co_return std::unexpected(std::move(fetched->result).error()); // it knows better why an archive broke off
     if (fetched->result->body.value("restart", Json(false)) == true)
         co_return fail(ErrorKind::conflict, "the download had to begin anew");
+    if (layer)
+        ::unlink(part.c_str()); // what it held is unpacked
     if (layer && on_progress) {
         LayerProgress done;
         done.layer = label;

@@ -45,7 +45,7 @@ public:
 
 private:
     struct Under_way;
-    [[nodiscard]] Task<StoredLayer> unpack(int input, std::string expected, std::string origin,
+    [[nodiscard]] Task<StoredLayer> unpack(int input, bool from_folder, std::string expected, std::string origin,
                                            OnLayerProgress on_progress, std::string label);
     [[nodiscard]] Task<StoredLayer> download_once(Download what, std::string key, OnLayerProgress on_progress,
                                                   std::string label);

@@ -69,7 +69,6 @@ Task<Provider::Verified> Provider::verify(std::string digest, OnLayerProgress on
     if (!stored)
         co_return fail(ErrorKind::not_found, "no layer '" + digest + "'");
     auto request = wire::to_request("verify");
-    request["tree_digest"] = stored->tree_digest; // of the manifest itself
     std::vector<int> fds;
     fds.push_back(tree.get());
     fds.push_back(manifest.get());
@@ -92,8 +91,13 @@ Task<Provider::Verified> Provider::verify(std::string digest, OnLayerProgress on
     out.bytes = answer.value("bytes", std::uint64_t{0});
     if (const auto findings = answer.find("findings"); findings != answer.end() && findings->is_array())
         for (const auto& finding : *findings)
-            if (finding.is_string())
-                out.findings.push_back(finding.get<std::string>());
+            out.findings.push_back("'" + finding.value("path", std::string()) + "': " + finding.value("what", std::string()));
+    // The manifest itself is held against what was written down when the layer came.
+    if (wire::get_string(answer, "tree_digest").value_or("") != stored->tree_digest)
+        out.findings.insert(out.findings.begin(), "the layer's own manifest was changed");
+    const auto found = answer.value("found", std::uint64_t{0});
+    if (found > out.findings.size())
+        out.findings.push_back("and " + std::to_string(found - out.findings.size()) + " more");
     co_return out;
 }
 
