@@ -5,6 +5,8 @@
 #include "daemon/router.h"
 #include "daemon/views.h"
 
+#include <sys/utsname.h>
+
 namespace squish::daemon {
 
 namespace {
@@ -46,6 +48,25 @@ asio::awaitable<bool> conclude_failure(Exchange& exchange, bool streaming, const
     co_return true;
 }
 
+// squishfile.lock: what has a digest. The user's own files and folders, and the built-in rootfs, have none.
+Result<std::string> lock_text(const std::vector<ProvidedLayer>& layers) {
+    catalog::Lock lock;
+    utsname system{};
+    ::uname(&system);
+    lock.arch = system.machine;
+    for (const auto& layer : layers) {
+        if (layer.digest.empty())
+            continue;
+        catalog::LockedLayer locked;
+        locked.sha256 = layer.digest;
+        locked.source = layer.source;
+        if (!layer.version.empty())
+            locked.version = TRY(catalog::Version::parse(layer.version));
+        lock.layers[layer.name] = std::move(locked);
+    }
+    return catalog::write_lock(lock);
+}
+
 OnLayerProgress told_to(const auto& state) {
     return [state](const LayerProgress& progress) { state->feed.tell(progress); };
 }
@@ -82,7 +103,11 @@ Task<void> post_layers_resolve(Service& service, Exchange& exchange, Parameters)
     Json list = Json::array();
     for (const auto& layer : *layers)
         list.push_back(layer_view(layer));
-    co_await conclude(exchange, streaming, "resolved", std::move(list));
+    auto lock = lock_text(*layers);
+    if (!lock)
+        co_return std::unexpected(std::move(lock).error());
+    Json body{{"layers", std::move(list)}, {"lock", *std::move(lock)}};
+    co_await conclude(exchange, streaming, "resolved", std::move(body));
     co_return Result<void>();
 }
 
