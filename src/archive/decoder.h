@@ -10,7 +10,7 @@
 #include "archive/input.h"
 #include "archive/limits.h"
 #include "archive/reader.h"
-#include "archive/recognise.h"
+#include "base/archive_kind.h"
 #include "base/result.h"
 
 #include <condition_variable>

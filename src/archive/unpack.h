@@ -8,7 +8,7 @@
 
 #include "archive/limits.h"
 #include "archive/manifest.h"
-#include "archive/recognise.h"
+#include "base/archive_kind.h"
 #include "archive/tree_writer.h"
 #include "base/result.h"
 

@@ -1,13 +1,17 @@
 #include "cli/squishfile_source.h"
 
 #include "account/account.h"
+#include "base/archive_kind.h"
 #include "base/text.h"
+#include "cli/client.h"
+#include "cli/progress_view.h"
 #include "os/file.h"
 
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <memory>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -34,6 +38,12 @@ std::unexpected<Error> wrong(const SquishfileSource& source, const std::vector<D
     return fail(ErrorKind::invalid, std::move(text));
 }
 
+bool is_archive(int file) {
+    char start[archive::kRecogniseBytes];
+    const auto got = ::pread(file, start, sizeof start, 0);
+    return got > 0 && archive::recognise({start, static_cast<std::size_t>(got)}) != archive::Kind::plain;
+}
+
 std::string working_folder() {
     char buffer[PATH_MAX];
     return ::getcwd(buffer, sizeof buffer) ? buffer : "/";
@@ -41,6 +51,40 @@ std::string working_folder() {
 
 std::string absolute(const std::string& path) {
     return path.starts_with('/') ? path : working_folder() + "/" + path;
+}
+
+// The tree that squishd made of it; the squishfile in it is read without following any link of the archive's.
+Result<SquishfileSource> read_bundle(const std::string& file) {
+    const auto paths = TRY(find_paths());
+    auto client = TRY(Client::connect(paths));
+    const Json body{{"path", absolute(file)}, {"bundle", true}};
+    const auto stored = TRY(call_with_progress(client, {"POST", "/v1/layers/import?progress=true",
+                                                        body.dump(-1, ' ', false, Json::error_handler_t::replace)}));
+    SquishfileSource source;
+    source.path = file + "/squishfile.toml";
+    source.folder = text_of(stored, "tree");
+    source.bundle = true;
+    const auto tree = TRY(os::open_file(source.folder, O_PATH | O_DIRECTORY));
+    const auto opened = os::open_beneath(tree.get(), "squishfile.toml", O_RDONLY | O_NONBLOCK,
+                                         RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+    if (!opened)
+        return fail(ErrorKind::invalid,
+                    "'" + printable(file) + "' is an archive without a squishfile.toml at its root: " +
+                        errno_text(opened.error().sys_errno));
+    source.text = TRY(os::read_all(opened->get(), kMaxSquishfileBytes));
+    return source;
+}
+
+// A path of a bundle's squishfile, as it lies in the unpacked tree: links are resolved as if the tree were all there is.
+Result<std::string> within(const SquishfileSource& source, const std::string& path) {
+    const auto tree = TRY(os::open_file(source.folder, O_PATH | O_DIRECTORY));
+    const auto relative = path.substr(source.folder.size() + 1);
+    const auto found = TRY(os::open_beneath(tree.get(), relative, O_PATH, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS));
+    char buffer[PATH_MAX];
+    const auto got = ::readlink(os::fd_path(found.get()).c_str(), buffer, sizeof buffer);
+    if (got < 0 || got == static_cast<ssize_t>(sizeof buffer))
+        return fail_errno("find '" + path + "'");
+    return std::string(buffer, static_cast<std::size_t>(got));
 }
 
 } // namespace
@@ -57,6 +101,8 @@ Result<SquishfileSource> read_source(const std::string& file) {
         return std::unexpected(named(opened.error()));
     if (::fstat(opened->get(), &info) < 0 || !S_ISREG(info.st_mode))
         return fail(ErrorKind::invalid, "'" + printable(source.path) + "' is no regular file");
+    if (is_archive(opened->get()))
+        return read_bundle(file);
     if (info.st_size > static_cast<off_t>(kMaxSquishfileBytes))
         return fail(ErrorKind::invalid, printable(source.path) + ":1:1: the file is larger than " +
                                             std::to_string(kMaxSquishfileBytes >> 10) + " KiB, so it is no squishfile");
@@ -73,7 +119,30 @@ Result<Squishfile> parse_source(const SquishfileSource& source) {
     auto parsed = parse_toml(source.text);
     if (!parsed)
         return wrong(source, parsed.error());
-    resolve_paths(*parsed, source.folder, working_folder());
+    std::vector<std::string> written;
+    for (const auto& layer : parsed->layers)
+        written.push_back(layer.path);
+    resolve_paths(*parsed, source.folder, source.bundle ? source.folder : working_folder());
+    if (!source.bundle)
+        return std::move(*parsed);
+    std::vector<Diagnostic> wrong_paths;
+    for (std::size_t i = 0; i < parsed->layers.size(); ++i) {
+        auto& layer = parsed->layers[i];
+        if (layer.source != LayerSpec::Source::path || written[i].starts_with('/') || written[i].starts_with('~'))
+            continue; // an absolute path is the host's, as in every squishfile
+        if (!layer.path.starts_with(source.folder + "/")) {
+            wrong_paths.push_back({layer.at, "layer '" + printable(layer.name) + "': '" + printable(written[i]) +
+                                                 "' leads out of the archive"});
+            continue;
+        }
+        if (auto path = within(source, layer.path))
+            layer.path = *std::move(path);
+        else
+            wrong_paths.push_back({layer.at, "layer '" + printable(layer.name) + "': not in the archive: " +
+                                                 errno_text(path.error().sys_errno)});
+    }
+    if (!wrong_paths.empty())
+        return wrong(source, wrong_paths);
     return std::move(*parsed);
 }
 

@@ -12,9 +12,11 @@ struct SquishfileSource {
     std::string path;   // of the file itself, as to be named in messages
     std::string folder; // absolute: what its paths are relative to
     std::string text;
+    bool bundle = false; // from an archive that squishd unpacked: its paths stay within it
 };
 
-// `file` may be a folder with a squishfile.toml.
+// `file` may be a folder or an archive with a squishfile.toml at its root. An archive is given to squishd, which stores
+// it as a layer, once.
 [[nodiscard]] Result<SquishfileSource> read_source(const std::string& file);
 // Parsed, with its paths resolved; errors are one per line, FILE:LINE:COLUMN: message.
 [[nodiscard]] Result<Squishfile> parse_source(const SquishfileSource& source);

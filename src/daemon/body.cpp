@@ -199,13 +199,14 @@ Result<PullRequest> read_pull(const Request& request) {
 }
 
 Result<Provider::ImportRequest> read_import(const Request& request) {
-    const auto body = TRY(read_object(request.body, {"path", "url", "sha256", "name", "version"}));
+    const auto body = TRY(read_object(request.body, {"path", "url", "sha256", "name", "version", "bundle"}));
     Provider::ImportRequest out;
     out.path = TRY(read_text(body, "path"));
     out.url = TRY(read_text(body, "url"));
     out.sha256 = TRY(read_text(body, "sha256"));
     out.name = TRY(read_text(body, "name"));
     out.version = TRY(read_text(body, "version"));
+    out.bundle = TRY(read_flag(body, "bundle", false));
     if (out.path.empty() == out.url.empty())
         return bad("either 'path' or 'url' is needed");
     if (!out.path.empty() && is_relative(out.path))

@@ -1,6 +1,7 @@
 #include "daemon/config.h"
 
 #include "base/text.h"
+#include "catalog/minisign.h"
 #include "os/file.h"
 #include "squishfile/node.h"
 #include "squishfile/value.h"
@@ -28,10 +29,54 @@ std::uint64_t read_log_limit(const reader::Node& node, std::uint64_t standard) {
     return *size;
 }
 
+// An address that squish-fetch may ask, without a slash at its end.
+std::optional<std::string> read_url(const reader::Node& node) {
+    auto text = node.non_empty_string();
+    if (!text)
+        return std::nullopt;
+    if (!text->starts_with("https://") && !text->starts_with("http://")) {
+        node.fail("must begin with \"https://\" or \"http://\"");
+        return std::nullopt;
+    }
+    while (text->ends_with('/'))
+        text->pop_back();
+    return text;
+}
+
+LayerSource read_source(const reader::Node& node) {
+    LayerSource source;
+    const auto table = node.table({"name", "url", "key"});
+    if (const auto url = table.need("url", "where the source is"))
+        source.url = read_url(*url).value_or("");
+    source.name = source.url;
+    if (const auto name = table.get("name"))
+        source.name = name->non_empty_string().value_or("");
+    if (const auto key = table.get("key")) {
+        source.key = key->non_empty_string("a minisign public key (\"RWQ…\")").value_or("");
+        if (const auto parsed = catalog::PublicKey::parse(source.key); !source.key.empty() && !parsed)
+            key->fail("is no minisign public key: " + parsed.error().message);
+    }
+    return source;
+}
+
+void read_layers(const reader::Node& node, LayerSettings& settings) {
+    constexpr std::size_t kMostMirrors = 16, kMostSources = 32;
+    const auto table = node.table({"alpine_mirrors", "sources"});
+    if (const auto mirrors = table.get("alpine_mirrors")) {
+        settings.alpine_mirrors.clear();
+        for (const auto& mirror : mirrors->items("an array of addresses", kMostMirrors))
+            if (auto url = read_url(mirror))
+                settings.alpine_mirrors.push_back(*std::move(url));
+    }
+    if (const auto sources = table.get("sources"))
+        for (const auto& source : sources->items("tables: [[layers.sources]]", kMostSources))
+            settings.sources.push_back(read_source(source));
+}
+
 EngineConfig read_tables(const reader::Value& tree, reader::Report& report) {
     EngineConfig config;
     const reader::Node root(tree, {}, "", report);
-    const auto top = root.table({"log_limit", "spare_cells", "uplink"});
+    const auto top = root.table({"log_limit", "spare_cells", "uplink", "layers"});
     if (const auto node = top.get("log_limit"))
         config.log_limit = read_log_limit(*node, config.log_limit);
     if (const auto node = top.get("spare_cells"))
@@ -41,6 +86,8 @@ EngineConfig read_tables(const reader::Value& tree, reader::Report& report) {
         if (const auto mtu = uplink.get("mtu"))
             config.uplink_mtu = static_cast<std::uint32_t>(mtu->integer(1280, 65520).value_or(config.uplink_mtu));
     }
+    if (const auto node = top.get("layers"))
+        read_layers(*node, config.layers);
     return config;
 }
 

@@ -4,6 +4,12 @@
 //   spare_cells = 2        # containers built ahead
 //   [uplink]
 //   mtu = 65520
+//   [layers]
+//   alpine_mirrors = ["https://dl-cdn.alpinelinux.org/alpine"]   # asked in this order
+//   [[layers.sources]]     # where other layers come from; the first that has a name decides
+//   name = "ours"
+//   url = "https://layers.example.org"
+//   key = "RWQ…"           # minisign: indexes must be signed with it
 #pragma once
 
 #include "engine/engine.h"

@@ -156,7 +156,7 @@ Task<void> post_layers_import(Service& service, Exchange& exchange, Parameters) 
     }
     Json body{{"digest", imported->layer.digest}, {"name", imported->name},
               {"version", imported->version},     {"bytes", imported->layer.bytes},
-              {"entries", imported->layer.entries}, {"notes", imported->layer.notes}};
+              {"entries", imported->layer.entries}, {"notes", imported->layer.notes},     {"tree", imported->tree}};
     co_await conclude(exchange, streaming, "imported", std::move(body));
     co_return Result<void>();
 }

@@ -39,6 +39,9 @@ Task<Provider::Imported> Provider::import(ImportRequest request, OnLayerProgress
             co_return fail(ErrorKind::invalid,
                            "the sha256 of '" + request.path + "' is " + out.layer.digest + ", not " + request.sha256);
     }
+    out.tree = store_.tree_path(out.layer);
+    if (request.bundle)
+        co_return out;
     CO_TRY_TO(const auto manifest, read_manifest(out.layer.layer_toml, label + ": .squish/layer.toml"));
     out.name = request.name;
     out.version = request.version;

@@ -1,6 +1,7 @@
 #include "pull/provider.h"
 
 #include "async/latch.h"
+#include "base/archive_kind.h"
 #include "base/text.h"
 #include "os/file.h"
 
@@ -58,9 +59,9 @@ bool may_be_archive(const std::string& path) {
     struct stat info {};
     if (!file || ::fstat(file->get(), &info) < 0 || !S_ISREG(info.st_mode))
         return false;
-    char start[512];
+    char start[archive::kRecogniseBytes];
     const auto got = ::pread(file->get(), start, sizeof start, 0);
-    return got > 0 && looks_like_archive({start, static_cast<std::size_t>(got)});
+    return got > 0 && archive::recognise({start, static_cast<std::size_t>(got)}) != archive::Kind::plain;
 }
 
 // A version that a requirement can be held against; the built-in rootfs' "1-2f6c" is version 1.
@@ -120,6 +121,12 @@ Task<void> Provider::look_at_given(Work& work, const LayerSpec& layer) {
         out.asked = out.path = layer.path;
         const bool folder = is_folder(layer.path);
         out.origin = folder ? ProvidedLayer::Origin::folder : ProvidedLayer::Origin::file;
+        if (out.digest = store_.digest_of(layer.path); !out.digest.empty()) { // of a bundle, which it keeps in use
+            out.origin = ProvidedLayer::Origin::archive;
+            if (layer.read_write)
+                co_return fail(ErrorKind::invalid, place(layer) + ": what an archive holds cannot be mounted rw",
+                               "give an absolute path of the host for what is to be written");
+        }
         if (folder) {
             CO_TRY_TO(out.manifest, manifest_of_folder(layer.path));
         } else if (layer.unpack && may_be_archive(layer.path)) {
@@ -156,7 +163,7 @@ Task<void> Provider::look_at_given(Work& work, const LayerSpec& layer) {
     }
     Known known;
     known.given = true;
-    known.given_sha256 = out.digest;
+    known.given_sha256 = stored ? out.digest : std::string();
     if (out.manifest) {
         known.given_requires = out.manifest->requires_;
         known.given_version = out.manifest->version;

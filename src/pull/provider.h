@@ -67,10 +67,12 @@ public:
     struct ImportRequest {
         std::string path, url, sha256; // either a path or a URL
         std::string name, version;     // empty: from the layer's own manifest; without both it has only its digest
+        bool bundle = false;           // a squishfile with what belongs to it: it gets no name
     };
     struct Imported {
         StoredLayer layer;
         std::string name, version;
+        std::string tree; // where it lies
     };
     [[nodiscard]] Task<Imported> import(ImportRequest request, OnLayerProgress on_progress);
 

@@ -128,6 +128,14 @@ std::string Store::tree_path(const StoredLayer& layer) const {
     return layer.kind == StoredLayer::Kind::file ? tree + "/" + kContent : tree;
 }
 
+std::string Store::digest_of(const std::string& path) const {
+    const auto layers = folder_ + "/layers/";
+    if (!path.starts_with(layers))
+        return {};
+    auto digest = path.substr(layers.size(), 64);
+    return is_digest(digest) ? digest : std::string();
+}
+
 std::optional<StoredLayer> Store::load(const std::string& digest) const {
     const auto text = os::read_file(folder_ + "/layers/" + digest + "/layer.json", kMaxRecordBytes);
     if (!text)

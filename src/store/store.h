@@ -64,6 +64,8 @@ public:
 
     [[nodiscard]] const std::string& folder() const { return folder_; }
     [[nodiscard]] std::string tree_path(const StoredLayer& layer) const; // what is mounted: tree/ or tree/content
+    // The layer that a path lies in; empty where it lies elsewhere.
+    [[nodiscard]] std::string digest_of(const std::string& path) const;
     [[nodiscard]] std::string downloads() const { return folder_ + "/downloads"; }
     [[nodiscard]] std::string documents() const { return folder_ + "/documents"; }
 
@@ -117,9 +119,5 @@ private:
 [[nodiscard]] std::string text_digest(std::string_view text);
 
 [[nodiscard]] bool is_digest(std::string_view text); // 64 lower-case hexadecimal digits
-
-// Whether a file beginning with these bytes (512 are enough) may be an archive that squish unpacks: tar, zip, or
-// something compressed, whose inside only the worker knows.
-[[nodiscard]] bool looks_like_archive(std::string_view first_bytes);
 
 } // namespace squish

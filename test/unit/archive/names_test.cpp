@@ -1,6 +1,6 @@
 #include "archive/manifest.h"
 #include "archive/names.h"
-#include "archive/recognise.h"
+#include "base/archive_kind.h"
 #include "../../support/archives.h"
 
 #include <algorithm>

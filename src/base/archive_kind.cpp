@@ -1,4 +1,4 @@
-#include "archive/recognise.h"
+#include "base/archive_kind.h"
 
 #include <array>
 #include <cstdint>
