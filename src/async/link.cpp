@@ -2,6 +2,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <cerrno>
 #include <fcntl.h>
 #include <sys/socket.h>
 
@@ -61,6 +62,8 @@ Task<os::Message> Link::ask(std::uint32_t number, std::string bytes, std::vector
             break;
         if (sent.error().sys_errno != EAGAIN) {
             waiting_.erase(number);
+            if (sent.error().sys_errno == EPIPE || sent.error().sys_errno == ECONNRESET) // its end was not told yet
+                co_return fail(ErrorKind::unavailable, name_ + " is gone");
             co_return std::unexpected(std::move(sent).error().within(name_));
         }
         const auto [error] = co_await descriptor_.async_wait(asio::posix::stream_descriptor::wait_write, kAwait);
