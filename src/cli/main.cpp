@@ -91,7 +91,7 @@ std::span<const Command> commands() {
         Command{"inspect", "show everything about containers, as JSON", inspect_command},
         Command{"logs", "show what a container has written", logs_command},
         Command{"exec", "run a further program in a container", exec_command},
-        Command{"port", "list published ports", port_command},
+        Command{"port", "list and change published ports", port_command},
         Command{"validate", "check squishfiles", validate_command},
         Command{"doctor", "check what squish needs of this machine", doctor_command},
         Command{"version", "show the versions of squish and of the daemon", version_command},

@@ -95,6 +95,9 @@ Result<ContainerPlan> plan_container(const Squishfile& file, const std::string& 
     plan.arguments.insert(plan.arguments.end(), run.args.begin(), run.args.end());
     plan.work_folder = run.workdir.value_or("/");
     plan.user = run.user.value_or(UserSpec{});
+    for (const auto& port : file.ports)
+        if (port.activation)
+            plan.sockets.push_back(port.name.empty() ? std::to_string(port.container) : port.name);
     plan_mounts(file, plan, state_folder);
     plan_environment(file, plan);
     return plan;
