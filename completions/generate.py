@@ -6,9 +6,9 @@ import re
 import subprocess
 import sys
 
-NESTED = {"port": ["ls"], "daemon": ["start", "stop", "status"]}
+NESTED = {"port": ["ls", "add", "rm", "rebind"], "daemon": ["start", "stop", "status"]}
 TAKES_FILES = {"run", "create", "validate"}
-TAKES_CONTAINERS = {"stop", "kill", "wait", "rm", "inspect", "logs", "exec", "port ls"}
+TAKES_CONTAINERS = {"stop", "kill", "wait", "rm", "inspect", "logs", "exec", "port ls", "port add", "port rm", "port rebind"}
 
 
 def help_of(squish, *command):

@@ -92,7 +92,7 @@ std::span<const Command> commands() {
         Command{"inspect", "show everything about containers, as JSON", inspect_command},
         Command{"logs", "show what a container has written", logs_command},
         Command{"exec", "run a further program in a container", exec_command},
-        Command{"port", "list published ports", port_command},
+        Command{"port", "list and change published ports", port_command},
         Command{"layer", "list, pull, import, build, verify and remove layers", layer_command},
         Command{"lock", "write down which layers a squishfile gets", lock_command},
         Command{"validate", "check squishfiles", validate_command},

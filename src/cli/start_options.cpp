@@ -68,7 +68,7 @@ void StartOptions::declare(Options& options) {
         .flag("-t,--tty", terminal, "give it a terminal of its own")
         .text("--name", "NAME", name, "name it; in place of the squishfile's name")
         .list("-e,--env", "NAME=VALUE", env, "set a variable; NAME alone passes ours on")
-        .list("-p,--publish", "[ADDR:]HOST:CONTAINER[/udp]", publish, "publish one more port")
+        .list("-p,--publish", "[ADDR:]HOST:CONTAINER[/udp]", publish, "publish one more port, or a range of them")
         .list("--with", "LAYER=VERSION", with, "add a layer to those of the squishfile, or replace its version")
         .flag("--locked", locked, "only the layers that squishfile.lock names, by digest");
 }
@@ -92,10 +92,10 @@ Result<void> apply(const StartOptions& options, Squishfile& file, Environment en
     for (const auto& given : options.env)
         TRY(apply_env(given, file, environment));
     for (const auto& given : options.publish) {
-        auto port = parse_port(given);
-        if (!port)
-            return std::unexpected(std::move(port).error().within("--publish '" + printable(given) + "'"));
-        file.ports.push_back(std::move(*port));
+        auto ports = parse_ports(given);
+        if (!ports)
+            return std::unexpected(std::move(ports).error().within("--publish '" + printable(given) + "'"));
+        file.ports.insert(file.ports.end(), ports->begin(), ports->end());
     }
     if (options.has_args && file.run) // else they are for the command that squish puts together
         file.run->args = options.args;

@@ -257,6 +257,28 @@ Result<ExecRequest> read_exec(Request& request) {
     return exec;
 }
 
+namespace {
+Result<std::string> read_text(const Json& body, const char* key) {
+    const auto found = body.find(key);
+    if (found == body.end() || !found->is_string())
+        return bad(std::string("'") + key + "' must be a port such as \"8080:80\"");
+    return found->get<std::string>();
+}
+} // namespace
+
+Result<std::string> read_port_spec(std::string_view body) {
+    const auto object = TRY(read_object(body, {"spec"}));
+    return read_text(object, "spec");
+}
+
+Result<Rebind> read_rebind(std::string_view body) {
+    const auto object = TRY(read_object(body, {"old", "new"}));
+    Rebind rebind;
+    rebind.old_spec = TRY(read_text(object, "old"));
+    rebind.new_spec = TRY(read_text(object, "new"));
+    return rebind;
+}
+
 Result<int> read_signal(const Query& query) {
     const auto given = query.get("signal");
     if (!given)

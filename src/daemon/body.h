@@ -27,6 +27,14 @@ struct PullRequest {
 // {"path": "/…" or "url": "https://…", "sha256": "…", "name": "…", "version": "…"}
 [[nodiscard]] Result<Provider::ImportRequest> read_import(const Request& request);
 
+// {"spec": "8080:80"}; the text is the engine's to read.
+[[nodiscard]] Result<std::string> read_port_spec(std::string_view body);
+// {"old": "8080", "new": "9090"}
+struct Rebind {
+    std::string old_spec, new_spec;
+};
+[[nodiscard]] Result<Rebind> read_rebind(std::string_view body);
+
 // "TERM", "SIGTERM", "15"; SIGKILL where nothing is given.
 [[nodiscard]] Result<int> read_signal(const Query& query);
 // The value of ?wait=: false where absent, true for "exit".

@@ -20,6 +20,9 @@ public:
     [[nodiscard]] virtual Task<std::string> exec(std::string id, ExecRequest request) = 0;
     [[nodiscard]] virtual Task<ExitInfo> wait_exec(std::string exec_id) = 0;
     [[nodiscard]] virtual Task<void> kill_exec(std::string exec_id, int signal_number) = 0;
+    [[nodiscard]] virtual Task<std::vector<PortSpec>> add_ports(std::string id, std::string spec) = 0;
+    [[nodiscard]] virtual Task<std::vector<PortSpec>> remove_ports(std::string id, std::string spec) = 0;
+    [[nodiscard]] virtual Task<PortSpec> rebind_port(std::string id, std::string old_spec, std::string new_spec) = 0;
     [[nodiscard]] virtual Task<void> shut_down(bool stop_containers) = 0;
     [[nodiscard]] virtual std::size_t running_count() const = 0;
     [[nodiscard]] virtual std::string describe() const = 0;

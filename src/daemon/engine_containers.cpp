@@ -50,6 +50,15 @@ public:
     Task<void> kill_exec(std::string exec_id, int signal_number) override {
         co_return co_await engine_->kill_exec(exec_id, signal_number);
     }
+    Task<std::vector<PortSpec>> add_ports(std::string id, std::string spec) override {
+        co_return co_await engine_->add_ports(id, spec);
+    }
+    Task<std::vector<PortSpec>> remove_ports(std::string id, std::string spec) override {
+        co_return co_await engine_->remove_ports(id, spec);
+    }
+    Task<PortSpec> rebind_port(std::string id, std::string old_spec, std::string new_spec) override {
+        co_return co_await engine_->rebind_port(id, old_spec, new_spec);
+    }
     Task<void> shut_down(bool stop_containers) override { return engine_->shut_down(stop_containers); }
     std::size_t running_count() const override { return engine_->running_count(); }
     std::string describe() const override { return engine_->describe(); }

@@ -52,6 +52,9 @@ Task<void> post_container_stop(Service&, Exchange&, Parameters);
 Task<void> post_container_kill(Service&, Exchange&, Parameters);
 Task<void> delete_container(Service&, Exchange&, Parameters);
 Task<void> get_container_ports(Service&, Exchange&, Parameters);
+Task<void> post_container_ports(Service&, Exchange&, Parameters);
+Task<void> delete_container_ports(Service&, Exchange&, Parameters);
+Task<void> post_container_ports_rebind(Service&, Exchange&, Parameters);
 Task<void> get_exec_wait(Service&, Exchange&, Parameters);
 Task<void> post_exec_kill(Service&, Exchange&, Parameters);
 

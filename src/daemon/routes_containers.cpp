@@ -96,20 +96,6 @@ Task<void> delete_container(Service& service, Exchange& exchange, Parameters par
     co_return Result<void>();
 }
 
-Task<void> get_container_ports(Service& service, Exchange& exchange, Parameters parameters) {
-    const auto id = service.containers.find(parameters[0]);
-    if (!id)
-        co_return std::unexpected(id.error());
-    const auto info = service.containers.inspect(*id);
-    if (!info)
-        co_return std::unexpected(info.error());
-    Json ports = Json::array();
-    for (const auto& port : info->ports)
-        ports.push_back(view(port));
-    co_await answer_json(exchange, 200, ports);
-    co_return Result<void>();
-}
-
 Task<void> get_exec_wait(Service& service, Exchange& exchange, Parameters parameters) {
     const auto id = parameters[0];
     ExitHub::Question question = [&service, id] { return service.containers.wait_exec(id); };

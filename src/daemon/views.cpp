@@ -35,10 +35,13 @@ Json view(const ExitInfo& exit) {
 }
 
 Json view(const PortSpec& port) {
-    return {{"address", port.address},
-            {"host", port.host},
-            {"container", port.container},
-            {"protocol", port.protocol == Protocol::udp ? "udp" : "tcp"}};
+    Json out{{"address", port.address},
+             {"host", port.host},
+             {"container", port.container},
+             {"protocol", port.protocol == Protocol::udp ? "udp" : "tcp"}};
+    if (port.activation)
+        out["activation"] = true;
+    return out;
 }
 
 Json summary_view(const ContainerInfo& container) {
@@ -81,6 +84,7 @@ Json inspect_view(const ContainerInfo& container) {
     auto body = summary_view(container);
     body["network_mode"] = container.network_mode;
     body["address"] = container.address;
+    body["address6"] = container.address6;
     Json mounts = Json::array();
     for (const auto& mount : container.mounts)
         mounts.push_back({{"source", mount.source},

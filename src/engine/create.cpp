@@ -21,7 +21,6 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 #include <fcntl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
 namespace squish {
@@ -64,14 +63,6 @@ Json stage_request(const plan::ContainerPlan& plan) {
     return {{"op", "stage"}, {"rootfs", plan.rootfs}, {"mounts", mounts}, {"folders", plan.folders}, {"files", files}};
 }
 
-Json publish_request(const ContainerInfo& info, const PortSpec& port) {
-    return {{"op", "publish"},
-            {"container", info.id},
-            {"key", to_string(port)},
-            {"protocol", "tcp"},
-            {"target", {{"address", info.address}, {"port", port.container}}}};
-}
-
 // Those of the payload's streams that are logs.
 std::vector<int> log_descriptors(const ContainerInfo& info, const AttachedIo& io) {
     std::vector<int> logs;
@@ -80,10 +71,6 @@ std::vector<int> log_descriptors(const ContainerInfo& info, const AttachedIo& io
     if (!info.stderr_log.empty())
         logs.push_back(io.err.get());
     return logs;
-}
-
-std::vector<int> publish_descriptors(const Record& record, std::size_t index) {
-    return {record.listeners[index].get(), record.network.netns.get()};
 }
 
 std::string microseconds(std::uint64_t from_ns, std::uint64_t to_ns) {
@@ -130,8 +117,11 @@ Result<HandOver> make_hand_over(plan::ContainerPlan plan, const Record& record, 
     else
         for (const auto* stream : {&io.in, &io.out, &io.err})
             out.fds.push_back(stream->get());
+    for (std::size_t i = 0; i < record.info.ports.size(); ++i)
+        if (record.info.ports[i].activation)
+            out.fds.push_back(record.listeners[i].get());
     if (out.fds.size() > os::kMaxFdsPerMessage)
-        return fail(ErrorKind::invalid, "too many layers");
+        return fail(ErrorKind::invalid, "too many layers and sockets");
     return out;
 }
 
@@ -156,7 +146,6 @@ Result<RecordPtr> Engine::Impl::reserve(const CreateRequest& request) {
         info.id = random_hex(16);
     while (records_.contains(info.id));
     info.created_at = now_microseconds();
-    info.ports = request.file.ports;
     info.network_mode = mode_name(request.file.network.mode);
     info.terminal = request.io.console.valid();
     info.attached = request.io.out || request.io.err || request.io.console;
@@ -255,10 +244,11 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request, const s
     info.mounts.insert(info.mounts.begin(), MountInfo{plan.rootfs, "/", plan.rootfs_layer, true});
 
     // 2, 3: what others could be in the way of
-    CO_TRY_TO(record->listeners, listen_on_all(info.ports));
+    CO_TRY(bind_ports(*record, request.file.ports));
     CO_TRY_TO(auto cell, co_await ground_->take_cell(mode));
     record->network = std::move(cell.network);
     info.address = record->network.address;
+    info.address6 = record->network.address6;
     const auto cell_at = monotonic_ns();
     const auto prepared = [&]() -> Result<void> {
         TRY(os::make_dirs(record->folder));
@@ -354,27 +344,11 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request, const s
     co_return Result<void>{};
 }
 
-Task<void> Engine::Impl::publish(RecordPtr record) {
-    const auto& info = record->info;
-    record->published = true; // from the first try on there may be something to take back
-    std::vector<int> kept;
-    kept.push_back(record->network.netns.get());
-    for (std::size_t i = 0; i < info.ports.size(); ++i) {
-        const auto& port = info.ports[i];
-        kept.push_back(record->listeners[i].get());
-        CO_TRY(co_await ground_->need_forwarder());
-        CO_TRY(co_await ground_->forwarder()->ask(publish_request(info, port), publish_descriptors(*record, i)));
-    }
-    // So that a new squishd, or a new forwarder, finds them.
-    CO_TRY(co_await ground_->need_keeper());
-    co_return co_await ground_->keeper()->put("net/" + info.id, std::move(kept));
-}
-
 // A start that failed leaves nothing: no name, no folder, no listener, no address.
 void Engine::Impl::undo(const RecordPtr& record) {
     early_ends_.erase(record->info.id);
-    for (const auto& listener : record->listeners) // for all who hold it; see finish()
-        ::shutdown(listener.get(), SHUT_RDWR);
+    for (const auto& listener : record->listeners)
+        stop_listening(listener.get());
     record->listeners.clear();
     const auto slot = std::exchange(record->network, {}).number;
     if (ground_->forwarder() && !record->info.ports.empty())
@@ -385,10 +359,8 @@ void Engine::Impl::undo(const RecordPtr& record) {
                     (void) co_await forwarder->ask(release_request(id, std::chrono::milliseconds(0)));
             },
             asio::detached);
-    if (ground_->keeper()) {
-        ground_->keeper()->drop("net/" + record->info.id);
+    if (ground_->keeper())
         ground_->keeper()->forget(record->info.id);
-    }
     ground_->release(slot);
     ground_->refill(kRefillPause); // a start that failed used up a cell, too
     record->info.exit = ExitInfo{125, 0, "start-failed"};

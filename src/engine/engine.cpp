@@ -222,6 +222,15 @@ Task<std::string> Engine::remove_layer(std::string reference) {
 Task<std::vector<StoredLayer>> Engine::prune_layers() {
     return impl_->prune_layers();
 }
+Task<std::vector<PortSpec>> Engine::add_ports(const std::string& id, const std::string& spec) {
+    return impl_->add_ports(id, spec);
+}
+Task<std::vector<PortSpec>> Engine::remove_ports(const std::string& id, const std::string& spec) {
+    return impl_->remove_ports(id, spec);
+}
+Task<PortSpec> Engine::rebind_port(const std::string& id, const std::string& old_spec, const std::string& new_spec) {
+    return impl_->rebind_port(id, old_spec, new_spec);
+}
 Task<void> Engine::shut_down(bool stop_containers) {
     return impl_->shut_down(stop_containers);
 }

@@ -86,6 +86,7 @@ struct ContainerInfo {
     std::string command; // for lists: the command and its arguments
     std::vector<PortSpec> ports;
     std::string address;      // "10.89.0.2", empty without a network
+    std::string address6;     // "fd73:7175:6973::2", empty without IPv6
     std::string network_mode; // "bridge", "none", "host"
     std::vector<MountInfo> mounts;
     std::vector<LayerInfo> layers;
@@ -152,6 +153,17 @@ public:
     [[nodiscard]] Task<std::string> remove_layer(std::string reference);
     // Removes every layer that no container uses; returns what was removed.
     [[nodiscard]] Task<std::vector<StoredLayer>> prune_layers();
+
+    // Publishes further ports of a container that runs, "8080:80" or a range (parse_ports()); all of them or none.
+    // Returns them with the host ports that they have got.
+    [[nodiscard]] Task<std::vector<PortSpec>> add_ports(const std::string& id, const std::string& spec);
+    // Takes a published port back (parse_port_selector(), or a range); established connections go on. Returns what
+    // it was.
+    [[nodiscard]] Task<std::vector<PortSpec>> remove_ports(const std::string& id, const std::string& spec);
+    // Replaces one published port by another; what `new_spec` leaves out is as it was ("9090" changes the host port).
+    // The new one is open before the old one is closed; an error leaves everything as it was.
+    [[nodiscard]] Task<PortSpec> rebind_port(const std::string& id, const std::string& old_spec,
+                                             const std::string& new_spec);
 
     // Before the engine is destroyed for good. Containers that run go on, and keeper and helpers with them, unless
     // `stop_containers`; where none runs (any more), keeper, helpers and uplink end.

@@ -341,6 +341,7 @@ Task<PreparedCell> Ground::make_cell(NetworkMode mode) {
         CO_TRY_TO(const auto number, wire::get_integer(answer.body, "slot"));
         cell.network.number = static_cast<std::uint32_t>(number);
         CO_TRY_TO(cell.network.address, wire::get_string(answer.body, "address"));
+        CO_TRY_TO(cell.network.address6, wire::get_string(answer.body, "address6"));
     }
     cell.network.netns = NsFd(std::move(answer.fds[0]));
     auto prepared =

@@ -23,7 +23,7 @@ namespace squish {
 
 struct NetworkSlot {
     std::uint32_t number = 0; // 0: none to give back
-    std::string address;
+    std::string address, address6;
     NsFd netns;
 };
 

@@ -1,6 +1,6 @@
 // Engine::Impl: the engine's state and its coroutines, over several files by concern:
-//   create.cpp (start a container), exec.cpp, lifecycle.cpp (end, stop, remove), recover.cpp (after a restart),
-//   engine.cpp (the rest)
+//   create.cpp (start a container), exec.cpp, lifecycle.cpp (end, stop, remove), publish.cpp (ports),
+//   recover.cpp (after a restart), engine.cpp (the rest)
 #pragma once
 
 #include "engine/ground.h"
@@ -28,6 +28,9 @@ public:
     [[nodiscard]] Task<void> kill(std::string id, int number);
     [[nodiscard]] Task<void> kill_exec(std::string id, int number);
     [[nodiscard]] Task<void> remove(std::string id, bool force);
+    [[nodiscard]] Task<std::vector<PortSpec>> add_ports(std::string id, std::string spec);
+    [[nodiscard]] Task<std::vector<PortSpec>> remove_ports(std::string id, std::string spec);
+    [[nodiscard]] Task<PortSpec> rebind_port(std::string id, std::string old_spec, std::string new_spec);
     [[nodiscard]] Task<void> shut_down(bool stop_containers);
     [[nodiscard]] Result<std::string> find(std::string_view reference) const;
     [[nodiscard]] std::vector<ContainerInfo> list(bool with_exited) const;
@@ -59,9 +62,21 @@ private:
     // create.cpp
     [[nodiscard]] Result<RecordPtr> reserve(const CreateRequest& request);
     [[nodiscard]] Task<void> start(RecordPtr record, CreateRequest& request, const std::vector<ProvidedLayer>& layers);
-    [[nodiscard]] Task<void> publish(RecordPtr record);
     [[nodiscard]] Result<void> open_logs(Record& record, AttachedIo& io);
     void undo(const RecordPtr& record);
+
+    // publish.cpp
+    class Turn;
+    enum class Withdraw { drain, at_once };
+    [[nodiscard]] Result<void> bind_ports(Record& record, std::vector<PortSpec> ports);
+    [[nodiscard]] Error name_holder(Error error, const PortSpec& port) const;
+    [[nodiscard]] Result<RecordPtr> get_publishing(const std::string& id) const;
+    [[nodiscard]] Task<void> publish(RecordPtr record);
+    [[nodiscard]] Task<void> publish_one(RecordPtr record, PortSpec port);
+    [[nodiscard]] asio::awaitable<void> remove_from(RecordPtr record, std::vector<PortSpec> ports, Withdraw how);
+    [[nodiscard]] asio::awaitable<void> withdraw(RecordPtr record, std::vector<PortSpec> ports, Withdraw how);
+    [[nodiscard]] asio::awaitable<void> republish();
+    [[nodiscard]] asio::awaitable<void> adopt_descriptors(RecordPtr record);
 
     // lifecycle.cpp
     void on_exited(const std::string& id, int wait_status);
@@ -77,8 +92,6 @@ private:
     void on_connected(std::vector<KeptContainer> kept);
     void on_exec_kept(const KeptContainer& kept);
     void on_keeper_lost();
-    [[nodiscard]] asio::awaitable<void> republish();
-    [[nodiscard]] asio::awaitable<void> adopt_descriptors(RecordPtr record);
 
     // layers.cpp
     [[nodiscard]] Result<void> open_store();

@@ -172,6 +172,10 @@ Task<void> KeeperClient::shut_down() {
 void KeeperClient::drop(const std::string& name) {
     link_->tell(keeper_message(KeeperKind::drop, link_->next_number()).text(name).bytes());
 }
+Task<void> KeeperClient::drop_now(std::string name) {
+    const auto number = link_->next_number();
+    return ask_done(number, keeper_message(KeeperKind::drop, number).text(name));
+}
 void KeeperClient::forget(const std::string& id) {
     link_->tell(keeper_message(KeeperKind::forget, link_->next_number()).text(id).bytes());
 }

@@ -64,6 +64,8 @@ public:
     [[nodiscard]] Task<pid_t> spawn(std::string helper, std::vector<int> fds);
     [[nodiscard]] Task<void> shut_down();
     void drop(const std::string& name);
+    // The same, and waits until it is done: from then on the keeper holds no copy.
+    [[nodiscard]] Task<void> drop_now(std::string name);
     void forget(const std::string& id);
     void discard(const std::string& cell);
     [[nodiscard]] bool is_open() const { return link_->is_open(); }

@@ -11,7 +11,6 @@
 #include <boost/asio/detached.hpp>
 #include <csignal>
 #include <spdlog/spdlog.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 
 namespace squish {
@@ -78,10 +77,9 @@ void Engine::Impl::finish(RecordPtr record, ExitInfo exit) {
     info.exited_at = now_microseconds();
     info.exit = std::move(exit);
     info.pid = 0;
-    // The ports are free before anybody hears of the end. Not by closing: the forwarder and the keeper hold the same
-    // sockets for a moment longer; shutdown(2) ends the listening for all of them.
+    // The ports are free before anybody hears of the end.
     for (const auto& listener : record->listeners)
-        ::shutdown(listener.get(), SHUT_RDWR);
+        stop_listening(listener.get());
     record->listeners.clear();
     if (info.remove_on_exit) {
         records_.erase(info.id); // the name is free before anybody hears of the end
@@ -108,8 +106,6 @@ asio::awaitable<void> Engine::Impl::clean_up(RecordPtr record) {
         record->published = false;
         if (auto* forwarder = ground_->forwarder())
             (void) co_await forwarder->ask(release_request(info.id, kLinger));
-        if (auto* keeper = ground_->keeper())
-            keeper->drop("net/" + info.id);
     }
     // After the forwarder: its sockets keep the namespace busy.
     ground_->release(std::exchange(record->network, {}).number);

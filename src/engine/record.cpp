@@ -61,6 +61,27 @@ LayerInfo layer_from_json(const Json& json) {
     return layer;
 }
 
+// Not what the squishfile says: the host's ports as they are now.
+Json ports_to_json(const std::vector<PortSpec>& ports) {
+    Json out = Json::array();
+    for (const auto& port : ports)
+        out.push_back({{"spec", to_string(port)}, {"activation", port.activation}, {"name", port.name}});
+    return out;
+}
+
+std::vector<PortSpec> ports_from(const Json& json) {
+    std::vector<PortSpec> ports;
+    for (const auto& entry : json) {
+        auto port = parse_port(entry.at("spec").get<std::string>());
+        if (!port)
+            continue; // of no use to anybody
+        port->activation = entry.at("activation").get<bool>();
+        port->name = entry.at("name").get<std::string>();
+        ports.push_back(std::move(*port));
+    }
+    return ports;
+}
+
 // Everything of nlohmann's that throws on a damaged file, in one place.
 Result<RecordPtr> from_json(const asio::any_io_executor& executor, const std::string& text, const std::string& folder) {
     auto record = std::make_shared<Record>(executor);
@@ -84,6 +105,7 @@ Result<RecordPtr> from_json(const asio::any_io_executor& executor, const std::st
                                  exit.at("reason").get<std::string>()};
         info.command = json.at("command").get<std::string>();
         info.address = json.at("address").get<std::string>();
+        info.address6 = json.at("address6").get<std::string>();
         info.network_mode = json.at("network_mode").get<std::string>();
         info.attached = json.at("attached").get<bool>();
         info.terminal = json.at("terminal").get<bool>();
@@ -104,6 +126,8 @@ Result<RecordPtr> from_json(const asio::any_io_executor& executor, const std::st
             info.timings.emplace_back(pair.at(0).get<std::string>(), pair.at(1).get<std::string>());
         record->network.number = json.at("slot").get<std::uint32_t>();
         record->network.address = info.address;
+        info.ports = ports_from(json.at("ports"));
+        record->leaving = ports_from(json.at("leaving_ports"));
         squishfile = json.at("squishfile").dump();
     } catch (const Json::exception& error) {
         return fail(ErrorKind::invalid, std::string("damaged: ") + error.what());
@@ -113,7 +137,6 @@ Result<RecordPtr> from_json(const asio::any_io_executor& executor, const std::st
     if (!file)
         return fail(ErrorKind::invalid, "damaged: " + file.error().front().message);
     info.file = std::move(*file);
-    info.ports = info.file.ports;
     if (info.state == ContainerState::exited)
         record->ended.open();
     return record;
@@ -151,8 +174,11 @@ Result<void> save(const Record& record) {
                  {"exit", nullptr},
                  {"command", info.command},
                  {"address", info.address},
+                 {"address6", info.address6},
                  {"network_mode", info.network_mode},
                  {"slot", record.network.number},
+                 {"ports", ports_to_json(info.ports)},
+                 {"leaving_ports", ports_to_json(record.leaving)},
                  {"attached", info.attached},
                  {"terminal", info.terminal},
                  {"remove_on_exit", info.remove_on_exit},

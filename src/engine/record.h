@@ -16,6 +16,8 @@ struct Record {
     ContainerInfo info;
     NetworkSlot network;
     std::vector<UniqueFd> listeners;                              // in the order of info.ports
+    std::vector<PortSpec> leaving;                                // published until now, and not gone everywhere yet
+    std::shared_ptr<Latch> changing;                              // while its ports are being changed
     std::vector<std::pair<std::string, std::string>> environment; // what the payload was given, for exec
     std::string folder;                                           // the state folder of this container
     bool published = false;

@@ -90,8 +90,11 @@ void Engine::Impl::on_connected(std::vector<KeptContainer> kept) {
     }
     for (const auto& record : lost)
         finish(record, ExitInfo{128 + SIGKILL, SIGKILL, "keeper-lost"});
-    for (const auto& record : never_started)
+    for (const auto& record : never_started) {
+        if (ground_->keeper())
+            ground_->keeper()->forget(record->info.id); // what was kept for it
         forget_record(record);
+    }
 }
 
 // A process that `exec` had started before us: whoever waited for its end will ask again.
@@ -118,35 +121,6 @@ void Engine::Impl::on_keeper_lost() {
         remember_end(id, *exec->exit);
         exec->ended.open();
     }
-}
-
-// The listeners and the network namespace of a container that was running before we were.
-asio::awaitable<void> Engine::Impl::adopt_descriptors(RecordPtr record) {
-    if (record->info.ports.empty() || !ground_->keeper())
-        co_return;
-    auto kept = co_await ground_->keeper()->take("net/" + record->info.id);
-    if (!kept || kept->size() != record->info.ports.size() + 1) {
-        spdlog::warn("container {}: its published ports are lost", record->info.id);
-        co_return;
-    }
-    record->network.netns = NsFd(std::move((*kept)[0]));
-    record->listeners.clear();
-    for (std::size_t i = 1; i < kept->size(); ++i)
-        record->listeners.push_back(std::move((*kept)[i]));
-    record->published = true;
-    (void) co_await publish(record); // the forwarder may be a new one; the same again does no harm
-}
-
-// A new forwarder knows nothing yet.
-asio::awaitable<void> Engine::Impl::republish() {
-    std::vector<RecordPtr> all;
-    for (const auto& [id, record] : records_)
-        if (record->info.state == ContainerState::running && record->published)
-            all.push_back(record);
-    for (const auto& record : all)
-        if (auto published = co_await publish(record); !published)
-            spdlog::error("container {}: cannot publish its ports again: {}", record->info.id,
-                          published.error().text());
 }
 
 } // namespace squish

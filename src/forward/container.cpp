@@ -1,5 +1,8 @@
 #include "forward/container.h"
 
+#include "forward/tcp_port.h"
+#include "forward/udp_port.h"
+
 namespace squish::forward {
 
 Container::~Container() {
@@ -7,26 +10,66 @@ Container::~Container() {
     cut_all();
 }
 
-Result<void> Container::publish(const std::string& key, UniqueFd listener, NetworkNamespace where, Address target) {
+namespace {
+
+Result<std::unique_ptr<Port>> open_port(Port::Services services, Container& container, UniqueFd listener,
+                                        Port::Route route, std::shared_ptr<PortStats> stats,
+                                        Container::Protocol protocol) {
+    switch (protocol) {
+    case Container::Protocol::tcp:
+        return TRY(TcpPort::open(services, container, std::move(listener), std::move(route), std::move(stats)));
+    case Container::Protocol::udp:
+        return TRY(UdpPort::open(services, container, std::move(listener), std::move(route), std::move(stats)));
+    }
+    std::unreachable();
+}
+
+} // namespace
+
+std::size_t Container::flows() const {
+    std::size_t count = 0;
+    for (const auto& [key, port] : ports_)
+        count += port->flows();
+    return count;
+}
+
+Result<UniqueFd> Container::connect(const Way& way) {
+    auto upstream = services_.upstreams.connect_tcp(way);
+    services_.upstreams.go_home();
+    return upstream;
+}
+
+Result<void> Container::publish(const std::string& key, UniqueFd listener, NetworkNamespace where,
+                                const Target& target) {
     auto shared = where_ && *where_ == where ? where_ : std::make_shared<const NetworkNamespace>(std::move(where));
     const auto old = ports_.find(key);
     auto stats = old != ports_.end() ? old->second->stats() : std::make_shared<PortStats>();
-    auto port = TRY(TcpPort::open(services_, *this, std::move(listener), {shared, target}, std::move(stats)));
+    Port::Route route{shared, target.address, target.other_family, target.show_client};
+    auto port =
+        TRY(open_port(services_, *this, std::move(listener), std::move(route), std::move(stats), target.protocol));
     where_ = std::move(shared);
     if (old == ports_.end()) {
         ports_.emplace(key, std::move(port));
         return {};
     }
-    old->second->close(TcpPort::Backlog::let_in);
+    old->second->close(Port::Backlog::let_in);
     services_.loop.retire(std::exchange(old->second, std::move(port)));
     return {};
+}
+
+bool Container::drain(const std::string& key) {
+    const auto found = ports_.find(key);
+    if (found == ports_.end())
+        return false;
+    found->second->drain();
+    return true;
 }
 
 bool Container::unpublish(const std::string& key) {
     const auto found = ports_.find(key);
     if (found == ports_.end())
         return false;
-    found->second->close(TcpPort::Backlog::let_in);
+    found->second->close(Port::Backlog::let_in);
     services_.loop.retire(std::move(found->second));
     ports_.erase(found);
     if (ports_.empty())
@@ -36,7 +79,7 @@ bool Container::unpublish(const std::string& key) {
 
 void Container::close_ports() {
     for (auto& [key, port] : ports_) {
-        port->close(TcpPort::Backlog::drop);
+        port->close(Port::Backlog::drop);
         services_.loop.retire(std::move(port));
     }
     ports_.clear();
@@ -53,9 +96,9 @@ std::size_t Container::cut_all() {
     return count;
 }
 
-void Container::begin(UniqueFd client, UniqueFd upstream, std::shared_ptr<PortStats> stats) {
-    auto relay =
-        std::make_unique<Relay>(services_.loop, pool_, *this, std::move(client), std::move(upstream), std::move(stats));
+void Container::begin(UniqueFd client, UniqueFd upstream, Way way, std::shared_ptr<PortStats> stats) {
+    auto relay = std::make_unique<Relay>(services_.loop, pool_, *this, std::move(client), std::move(upstream),
+                                         std::move(way), std::move(stats));
     if (!relay->start()) {
         ++relay->stats().failed;
         return; // its destructor resets the client

@@ -43,22 +43,44 @@ Result<std::optional<std::int64_t>> get_number(const Json& request, const char* 
     return number;
 }
 
-Result<Json> publish(Forwarder& forwarder, const Json& request, std::vector<UniqueFd> fds) {
-    auto container = TRY(get_name(request, "container"));
-    auto key = TRY(get_name(request, "key"));
+Result<Address> get_address(const Json& target, const char* member) {
+    const auto port = TRY(wire::get_integer(target, "port"));
+    const auto text = TRY(wire::get_string(target, member));
+    return Address::parse(text, port);
+}
+
+Result<Container::Target> get_target(const Json& request) {
     const auto protocol = TRY(wire::get_string(request, "protocol"));
-    if (protocol != "tcp")
+    if (protocol != "tcp" && protocol != "udp")
         return fail(ErrorKind::unsupported, "cannot publish protocol '" + printable(protocol) + "'");
     const auto target = request.find("target");
     if (target == request.end() || !target->is_object())
         return fail(ErrorKind::invalid, "message without the object 'target'");
-    const auto port = TRY(wire::get_integer(*target, "port"));
-    const auto text = TRY(wire::get_string(*target, "address"));
-    const auto address = TRY(Address::parse(text, port));
+    const auto address = TRY(get_address(*target, "address"));
+    Container::Target out{.protocol = protocol == "udp" ? Container::Protocol::udp : Container::Protocol::tcp,
+                          .address = address,
+                          .other_family = std::nullopt,
+                          .show_client = false};
+    if (target->contains("address6"))
+        out.other_family = TRY(get_address(*target, "address6"));
+    if (out.other_family && out.other_family->family() == out.address.family())
+        return fail(ErrorKind::invalid, "'address' and 'address6' are of the same family");
+    if (const auto show = request.find("show_client"); show != request.end()) {
+        if (!show->is_boolean())
+            return fail(ErrorKind::invalid, "'show_client' is not true or false");
+        out.show_client = show->get<bool>();
+    }
+    return out;
+}
+
+Result<Json> publish(Forwarder& forwarder, const Json& request, std::vector<UniqueFd> fds) {
+    auto container = TRY(get_name(request, "container"));
+    auto key = TRY(get_name(request, "key"));
+    const auto target = TRY(get_target(request));
     const auto max = TRY(get_number(request, "max_connections", 1, kMaxConnections));
     if (fds.size() != 2)
         return fail(ErrorKind::invalid, "publish needs two descriptors: the listener and the network namespace");
-    TRY(forwarder.publish({std::move(container), std::move(key), std::move(fds[0]), std::move(fds[1]), address,
+    TRY(forwarder.publish({std::move(container), std::move(key), std::move(fds[0]), std::move(fds[1]), target,
                            max ? std::optional(static_cast<std::size_t>(*max)) : std::nullopt}));
     return Json::object();
 }
@@ -67,6 +89,13 @@ Result<Json> unpublish(Forwarder& forwarder, const Json& request) {
     const auto container = TRY(get_name(request, "container"));
     const auto key = TRY(get_name(request, "key"));
     TRY(forwarder.unpublish(container, key));
+    return Json::object();
+}
+
+Result<Json> drain(Forwarder& forwarder, const Json& request) {
+    const auto container = TRY(get_name(request, "container"));
+    const auto key = TRY(get_name(request, "key"));
+    TRY(forwarder.drain(container, key));
     return Json::object();
 }
 
@@ -103,6 +132,8 @@ Result<Json> perform(Forwarder& forwarder, const Json& request, std::vector<Uniq
     const auto op = TRY(wire::get_string(request, "op"));
     if (op == "publish")
         return publish(forwarder, request, std::move(fds));
+    if (op == "drain")
+        return drain(forwarder, request);
     if (op == "unpublish")
         return unpublish(forwarder, request);
     if (op == "release")

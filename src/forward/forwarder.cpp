@@ -34,7 +34,7 @@ Result<void> Forwarder::publish(Publication publication) {
     if (found != containers_.end() && found->second->ports().size() >= kMaxPortsPerContainer)
         return fail(ErrorKind::conflict, "more than " + std::to_string(kMaxPortsPerContainer) + " published ports");
     auto fresh = found == containers_.end()
-                     ? std::make_unique<Container>(TcpPort::Services{loop_, upstreams_, *shortage_}, pool_)
+                     ? std::make_unique<Container>(forward::Port::Services{loop_, upstreams_, *shortage_}, pool_)
                      : nullptr;
     Container& container = fresh ? *fresh : *found->second;
     TRY(container.publish(publication.key, std::move(publication.listener), std::move(where), publication.target));
@@ -45,10 +45,23 @@ Result<void> Forwarder::publish(Publication publication) {
     return {};
 }
 
+namespace {
+std::unexpected<Error> no_such_port(const std::string& container, const std::string& key) {
+    return fail(ErrorKind::not_found, "container '" + container + "' has no published port '" + key + "'");
+}
+} // namespace
+
+Result<void> Forwarder::drain(const std::string& container, const std::string& key) {
+    const auto found = containers_.find(container);
+    if (found == containers_.end() || !found->second->drain(key))
+        return no_such_port(container, key);
+    return {};
+}
+
 Result<void> Forwarder::unpublish(const std::string& container, const std::string& key) {
     const auto found = containers_.find(container);
     if (found == containers_.end() || !found->second->unpublish(key))
-        return fail(ErrorKind::not_found, "container '" + container + "' has no published port '" + key + "'");
+        return no_such_port(container, key);
     sweep();
     return {};
 }

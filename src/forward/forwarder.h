@@ -25,13 +25,15 @@ public:
     struct Publication {
         std::string container;
         std::string key;
-        UniqueFd listener;                          // of the host's network namespace
-        UniqueFd where;                             // the container's network namespace
-        Address target;                             // an address of the container, seen from inside it
+        UniqueFd listener; // of the host's network namespace
+        UniqueFd where;    // the container's network namespace
+        Container::Target target;
         std::optional<std::size_t> max_connections; // of the whole container; unset: as it was
     };
     // Replaces a port of that key. An error leaves everything as it was.
     [[nodiscard]] Result<void> publish(Publication publication);
+    // Ahead of unpublish(): no new clients, but those whose handshake has begun.
+    [[nodiscard]] Result<void> drain(const std::string& container, const std::string& key);
     [[nodiscard]] Result<void> unpublish(const std::string& container, const std::string& key);
 
     // Closes all ports of a container, and resets its connections: at once, or (`linger` above 0) those that have

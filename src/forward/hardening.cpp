@@ -11,8 +11,8 @@ namespace squish::forward {
 
 namespace {
 
-// CAP_NET_ADMIN joins it with the transparent mode (IP_TRANSPARENT, SO_MARK).
-constexpr std::uint64_t kKept = 1ULL << CAP_SYS_ADMIN;
+// setns(2); IP_TRANSPARENT, SO_MARK and the rule for UDP (base/client_route.h).
+constexpr std::uint64_t kKept = 1ULL << CAP_SYS_ADMIN | 1ULL << CAP_NET_ADMIN;
 
 struct Capabilities {
     __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};

@@ -41,9 +41,9 @@ void reset_and_close(UniqueFd socket) {
     ::setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
-Relay::Relay(EventLoop& loop, PipePool& pool, Container& container, UniqueFd client, UniqueFd upstream,
+Relay::Relay(EventLoop& loop, PipePool& pool, Container& container, UniqueFd client, UniqueFd upstream, Way way,
              std::shared_ptr<PortStats> stats)
-    : loop_(loop), pool_(pool), container_(container), stats_(std::move(stats)) {
+    : loop_(loop), pool_(pool), container_(container), way_(std::move(way)), stats_(std::move(stats)) {
     client_.fd = std::move(client);
     upstream_.fd = std::move(upstream);
     ++stats_->open;
@@ -120,6 +120,8 @@ bool Relay::finish_connect() {
         const bool reset = error == ECONNRESET || error == EPIPE;
         upstream_.broken |= reset;
         refused |= error != 0 && !reset;
+        if (error == ECONNREFUSED && !client_.broken && try_second())
+            return false;
     }
     if (refused) {
         ++stats_->failed;
@@ -129,6 +131,19 @@ bool Relay::finish_connect() {
     }
     connecting_ = false;
     return true;
+}
+
+// The payload may listen on one family only.
+bool Relay::try_second() {
+    if (!way_.second)
+        return false;
+    way_.first = *std::exchange(way_.second, std::nullopt);
+    auto upstream = container_.connect(way_);
+    if (!upstream)
+        return false;
+    upstream_ = Side();
+    upstream_.fd = std::move(*upstream);
+    return loop_.watch(upstream_.fd.get(), kEvents, *this, kUpstream).has_value();
 }
 
 Relay::Progress Relay::move(Flow& flow, Side& from, Side& to, std::uint64_t& counter) {

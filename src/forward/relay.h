@@ -22,6 +22,7 @@
 
 #include "forward/event_loop.h"
 #include "forward/pipe_pool.h"
+#include "forward/upstream.h"
 
 #include <cstdint>
 #include <list>
@@ -43,7 +44,8 @@ class Container;
 class Relay final : public Watcher {
 public:
     // `upstream` is connecting or connected. The container owns the relay and hears of its end.
-    Relay(EventLoop& loop, PipePool& pool, Container& container, UniqueFd client, UniqueFd upstream,
+    // Where nobody listens on `way.first`, the container is asked for another upstream, to `way.second`.
+    Relay(EventLoop& loop, PipePool& pool, Container& container, UniqueFd client, UniqueFd upstream, Way way,
           std::shared_ptr<PortStats> stats);
     ~Relay() override;
 
@@ -52,6 +54,7 @@ public:
     // Resets both sides at once. The container is not told.
     void cut();
 
+    [[nodiscard]] Way& way() { return way_; }
     [[nodiscard]] PortStats& stats() { return *stats_; }
     void on_ready(unsigned tag, std::uint32_t events) override;
 
@@ -74,6 +77,7 @@ private:
     enum class Progress { waiting, wants_turn, failed };
 
     [[nodiscard]] bool finish_connect();
+    [[nodiscard]] bool try_second();
     [[nodiscard]] Progress move(Flow& flow, Side& from, Side& to, std::uint64_t& counter);
     [[nodiscard]] ssize_t fill(Flow& flow, Side& from);
     [[nodiscard]] ssize_t copy(Flow& flow, Side& from, Side& to);
@@ -83,6 +87,7 @@ private:
     EventLoop& loop_;
     PipePool& pool_;
     Container& container_;
+    Way way_;
     std::shared_ptr<PortStats> stats_;
     Side client_, upstream_;
     Flow in_, out_; // client to container, container to client

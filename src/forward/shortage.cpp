@@ -1,6 +1,6 @@
 #include "forward/shortage.h"
 
-#include "forward/tcp_port.h"
+#include "forward/port.h"
 
 #include <algorithm>
 #include <fcntl.h>
@@ -21,13 +21,13 @@ bool Shortage::is_shortage(int error_number) {
     return error_number == EMFILE || error_number == ENFILE || error_number == ENOBUFS || error_number == ENOMEM;
 }
 
-void Shortage::wait(TcpPort& port) {
+void Shortage::wait(Port& port) {
     if (std::ranges::find(waiting_, &port) == waiting_.end())
         waiting_.push_back(&port);
     timer_->arm(kRetry);
 }
 
-void Shortage::forget(TcpPort& port) {
+void Shortage::forget(Port& port) {
     std::erase(waiting_, &port);
 }
 
@@ -35,7 +35,7 @@ void Shortage::freed() {
     tight_ = false;
     if (waiting_.empty())
         return;
-    TcpPort* port = waiting_.front();
+    Port* port = waiting_.front();
     waiting_.pop_front();
     port->resume();
 }

@@ -13,7 +13,7 @@
 
 namespace squish::forward {
 
-class TcpPort;
+class Port;
 
 class Shortage {
 public:
@@ -27,8 +27,8 @@ public:
     // True for the errors of accept(2) and socket(2) that pass when others have closed something.
     [[nodiscard]] static bool is_shortage(int error_number);
 
-    void wait(TcpPort& port);
-    void forget(TcpPort& port);
+    void wait(Port& port);
+    void forget(Port& port);
     void freed(); // a connection has ended
 
 private:
@@ -37,7 +37,7 @@ private:
     int highest_fd_;
     bool tight_ = false;
     std::unique_ptr<Timer> timer_;
-    std::deque<TcpPort*> waiting_;
+    std::deque<Port*> waiting_;
 };
 
 } // namespace squish::forward

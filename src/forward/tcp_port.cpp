@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <fcntl.h>
+#include <iterator>
+#include <linux/filter.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
@@ -50,8 +52,7 @@ Result<void> set_inherited_options(int socket) {
 
 TcpPort::TcpPort(Services services, Container& container, UniqueFd listener, Route route,
                  std::shared_ptr<PortStats> stats)
-    : services_(services), container_(container), listener_(std::move(listener)), route_(std::move(route)),
-      stats_(std::move(stats)) {}
+    : Port(services, std::move(route), std::move(stats)), container_(container), listener_(std::move(listener)) {}
 
 Result<std::unique_ptr<TcpPort>> TcpPort::open(Services services, Container& container, UniqueFd listener, Route route,
                                                std::shared_ptr<PortStats> stats) {
@@ -66,6 +67,17 @@ Result<std::unique_ptr<TcpPort>> TcpPort::open(Services services, Container& con
 
 TcpPort::~TcpPort() {
     close(Backlog::drop);
+}
+
+void TcpPort::drain() {
+    // A socket filter sees TCP segments from their header on (tcp_filter(); filter.rst): drop those with SYN.
+    constexpr std::uint32_t kFlags = 13, kSyn = 0x02;
+    sock_filter program[] = {BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kFlags),
+                             BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, kSyn, 0, 1), BPF_STMT(BPF_RET | BPF_K, 0),
+                             BPF_STMT(BPF_RET | BPF_K, ~0U)};
+    const sock_fprog filter{.len = std::size(program), .filter = program};
+    // Where it is refused (memory), closing is a little less gentle.
+    (void) ::setsockopt(listener_.get(), SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
 }
 
 void TcpPort::close(Backlog backlog) {
@@ -131,13 +143,22 @@ TcpPort::Taken TcpPort::accept_one() {
     if (services_.shortage.is_tight())
         return accept_failed(EMFILE);
     UniqueFd client = std::move(parked_);
+    sockaddr_storage peer{};
+    socklen_t size = sizeof peer;
     if (!client) {
-        client = UniqueFd(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+        client = UniqueFd(
+            ::accept4(listener_.get(), reinterpret_cast<sockaddr*>(&peer), &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
         if (!client)
             return accept_failed(errno);
         ++stats_->accepted;
+    } else if (::getpeername(client.get(), reinterpret_cast<sockaddr*>(&peer), &size) < 0) {
+        peer.ss_family = AF_UNSPEC; // reset meanwhile
     }
-    auto upstream = services_.upstreams.connect_tcp(*route_.where, route_.target);
+    // The family of the client first, so that its address can be shown.
+    Way way{route_.where, route_.target, route_.other_family, Address::from(peer), route_.show_client};
+    if (way.second && way.second->family() == peer.ss_family)
+        std::swap(way.first, *way.second);
+    auto upstream = services_.upstreams.connect_tcp(way);
     if (!upstream && Shortage::is_shortage(upstream.error().sys_errno)) {
         parked_ = std::move(client);
         return accept_failed(EMFILE);
@@ -148,7 +169,7 @@ TcpPort::Taken TcpPort::accept_one() {
         return Taken::one;
     }
     services_.shortage.note(std::max(client.get(), upstream->get()));
-    container_.begin(std::move(client), std::move(*upstream), stats_);
+    container_.begin(std::move(client), std::move(*upstream), std::move(way), stats_);
     return Taken::one;
 }
 

@@ -1,6 +1,8 @@
 #include "forward/upstream.h"
 
+#include "base/client_route.h"
 #include "forward/socket_options.h"
+#include "forward/udp_rule.h"
 #include "os/file.h"
 #include "os/process.h"
 
@@ -50,22 +52,75 @@ void Upstreams::go_home() {
     away_ = false;
 }
 
-Result<UniqueFd> Upstreams::connect_tcp(const NetworkNamespace& where, const Address& target) {
-    TRY(enter(where));
-    UniqueFd socket(::socket(target.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
-    if (!socket)
-        return fail_errno("socket");
-    TRY(set_options(socket.get(), {{IPPROTO_TCP, TCP_NODELAY, 1},
-                                   {SOL_SOCKET, SO_OOBINLINE, 1},
-                                   {SOL_SOCKET, SO_KEEPALIVE, 1},
-                                   {IPPROTO_TCP, TCP_SYNCNT, kConnectTries}}));
-    while (::connect(socket.get(), target.data(), target.size()) < 0) {
+namespace {
+
+// Bound to an address that is not of this namespace. `port` 0: any, found by the kernel when it connects.
+Result<void> take_address(int socket, const Address& client, std::uint16_t port) {
+    const bool ipv6 = client.family() == AF_INET6;
+    TRY(set_options(socket, {{ipv6 ? IPPROTO_IPV6 : IPPROTO_IP, ipv6 ? IPV6_TRANSPARENT : IP_TRANSPARENT, 1},
+                             {SOL_SOCKET, SO_MARK, static_cast<int>(client_route::kMark)},
+                             {SOL_SOCKET, SO_REUSEADDR, 1}}));
+    if (port == 0)
+        TRY(set_options(socket, {{IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1}}));
+    const auto address = client.with_port(port);
+    if (::bind(socket, address.data(), address.size()) < 0)
+        return fail_errno("take the client's address");
+    return {};
+}
+
+Result<void> connect_to(int socket, const Address& target) {
+    while (::connect(socket, target.data(), target.size()) < 0) {
         if (errno == EINPROGRESS)
             break;
         if (errno != EINTR)
             return fail_errno("connect into the container");
     }
-    return socket;
+    return {};
+}
+
+bool is_taken(const Error& error) {
+    return error.sys_errno == EADDRINUSE || error.sys_errno == EADDRNOTAVAIL;
+}
+
+} // namespace
+
+Result<UniqueFd> Upstreams::connect(const Way& way, int type) {
+    const bool show = way.show_client && way.client.family() == way.first.family() && way.client.may_be_shown() &&
+                      (type == SOCK_STREAM || !way.client.is_sibling());
+    for (const auto port : {way.client.port(), std::uint16_t{0}}) {
+        UniqueFd socket(::socket(way.first.family(), type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+        if (!socket)
+            return fail_errno("socket");
+        if (type == SOCK_STREAM)
+            TRY(set_options(socket.get(), {{IPPROTO_TCP, TCP_NODELAY, 1},
+                                           {SOL_SOCKET, SO_OOBINLINE, 1},
+                                           {SOL_SOCKET, SO_KEEPALIVE, 1},
+                                           {IPPROTO_TCP, TCP_SYNCNT, kConnectTries}}));
+        auto connected = show ? take_address(socket.get(), way.client, port) : Result<void>();
+        if (connected)
+            connected = connect_to(socket.get(), way.first);
+        if (connected)
+            return socket;
+        // Another published port may lead the same client's port to the same place: then from any port of that client.
+        if (!show || port == 0 || !is_taken(connected.error()))
+            return std::unexpected(std::move(connected).error());
+    }
+    std::unreachable();
+}
+
+Result<UniqueFd> Upstreams::connect_tcp(const Way& way) {
+    TRY(enter(*way.where));
+    return connect(way, SOCK_STREAM);
+}
+
+Result<UniqueFd> Upstreams::connect_udp(const Way& way) {
+    TRY(enter(*way.where));
+    return connect(way, SOCK_DGRAM);
+}
+
+Result<void> Upstreams::change_udp_rule(Rule change, const NetworkNamespace& where, int family, std::uint16_t port) {
+    TRY(enter(where));
+    return change == Rule::add ? add_udp_rule(family, port) : remove_udp_rule(family, port);
 }
 
 } // namespace squish::forward

@@ -9,6 +9,8 @@
 #include "base/unique_fd.h"
 #include "forward/address.h"
 
+#include <memory>
+#include <optional>
 #include <sys/stat.h>
 
 namespace squish::forward {
@@ -32,14 +34,29 @@ private:
     ino_t inode_;
 };
 
+// How one client gets into a container.
+struct Way {
+    std::shared_ptr<const NetworkNamespace> where;
+    Address first;
+    std::optional<Address> second; // where nobody listens on the first
+    Address client;
+    bool show_client = false;
+};
+
 // Makes sockets in other network namespaces. One per process: it moves the calling thread.
 class Upstreams {
 public:
     [[nodiscard]] static Result<Upstreams> create();
 
-    // A non-blocking TCP socket in `where`, its connect to `target` under way or done. The place where a later
-    // IP_TRANSPARENT binds the client's own address before connecting.
-    [[nodiscard]] Result<UniqueFd> connect_tcp(const NetworkNamespace& where, const Address& target);
+    // A non-blocking TCP socket, its connect to `way.first` under way or done. Where the client's address is to be
+    // shown and may be, it comes from there (base/client_route.h), if possible from the same port.
+    [[nodiscard]] Result<UniqueFd> connect_tcp(const Way& way);
+    // A connected UDP socket, the same way.
+    [[nodiscard]] Result<UniqueFd> connect_udp(const Way& way);
+    // Leads a payload's UDP answers from `port` to us (rule 95), or no longer.
+    enum class Rule { add, remove };
+    [[nodiscard]] Result<void> change_udp_rule(Rule change, const NetworkNamespace& where, int family,
+                                               std::uint16_t port);
 
     // The thread stays in the last namespace until this is called (or another is entered): a burst of connections
     // to one container enters once. Called before the loop sleeps, so that no container's namespace is held by us.
@@ -48,6 +65,7 @@ public:
 private:
     explicit Upstreams(NetworkNamespace home) : home_(std::move(home)) {}
     [[nodiscard]] Result<void> enter(const NetworkNamespace& where);
+    [[nodiscard]] Result<UniqueFd> connect(const Way& way, int type);
 
     NetworkNamespace home_;
     bool away_ = false;

@@ -57,6 +57,13 @@ long describe(State& state, const StepView& view) {
         payload.rows = static_cast<std::uint16_t>(step.b >> 16);
         payload.columns = static_cast<std::uint16_t>(step.b & 0xFFFF);
         return 0;
+    case StepKind::pass:
+        if (!is_slot(step.a))
+            return -EBADSLT;
+        if (payload.passed_count == kMaxPassed)
+            return -E2BIG;
+        payload.passed[payload.passed_count++] = state.slots[step.a];
+        return 0;
     case StepKind::capabilities:
         payload.capabilities = step.c;
         return 0;
@@ -139,6 +146,27 @@ long place_stdio(const Payload& payload) {
         if (result < 0)
             return result;
     }
+    return 0;
+}
+
+// Onto 3, 4, …, where anything may be by now: all of them move out of the way first.
+long place_passed(Payload& payload) {
+    const auto count = static_cast<int>(payload.passed_count);
+    for (int i = 0; i < count; ++i) {
+        const long moved = raw::call(__NR_fcntl, payload.passed[i], F_DUPFD_CLOEXEC, kFirstPassed + count);
+        if (moved < 0)
+            return moved;
+        payload.passed[i] = raw::as_int(moved);
+    }
+    if (count > 0 && payload.seccomp >= 0) {
+        const long moved = raw::call(__NR_fcntl, payload.seccomp, F_DUPFD_CLOEXEC, kFirstPassed + count);
+        if (moved < 0)
+            return moved;
+        payload.seccomp = raw::as_int(moved);
+    }
+    for (int i = 0; i < count; ++i)
+        if (const long result = raw::call(__NR_dup3, payload.passed[i], kFirstPassed + i, 0); result < 0)
+            return result;
     return 0;
 }
 
@@ -253,6 +281,8 @@ long become_payload(State& state, const char* command) {
             return at(launch::kTerminal, result);
     if (const long result = place_stdio(payload); result < 0)
         return at(launch::kStdio, result);
+    if (const long result = place_passed(payload); result < 0)
+        return at(launch::kStdio, result);
     if (const long result = set_limits(payload); result < 0)
         return at(launch::kLimits, result);
     raw::call(__NR_umask, 022);
@@ -266,7 +296,7 @@ long become_payload(State& state, const char* command) {
     std::uint64_t no_signals = 0;
     raw::call(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, raw::arg(&no_signals), 0, sizeof no_signals);
     // Everything is close-on-exec; this also holds for what some earlier program left open by mistake.
-    raw::call(__NR_close_range, 3, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */);
+    raw::call(__NR_close_range, kFirstPassed + payload.passed_count, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */);
     return execute(payload, command);
 }
 

@@ -10,6 +10,8 @@ namespace squish::init {
 inline constexpr int kControl = 3; // the socket to the keeper
 
 inline constexpr std::uint32_t kMaxArguments = 8192;
+inline constexpr std::uint32_t kMaxPassed = launch::kOwnSlots;
+inline constexpr int kFirstPassed = 3; // SD_LISTEN_FDS_START
 
 struct Payload {
     const char* argv[kMaxArguments + 1];
@@ -19,6 +21,8 @@ struct Payload {
     std::uint32_t uid, gid;
     bool set_ids, groups_denied;
     int stdio[3];
+    int passed[kMaxPassed];
+    std::uint32_t passed_count;
     int console; // socket that gets the terminal's master; -1: none
     std::uint16_t rows, columns;
     std::uint64_t capabilities;

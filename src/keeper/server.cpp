@@ -363,7 +363,7 @@ Result<void> Server::prepare(int client, const std::string& name, bool host_netw
         return sent;
     }
     const int fd = cell.pidfd.get();
-    cells_[name] = Spare{std::move(cell), client};
+    cells_[name] = Spare{std::move(cell), client, std::move(network)};
     if (auto added = add(fd, [this, name](std::uint32_t) { on_cell_ended(name); }); !added) {
         discard(cells_.at(name));
         (void) os::wait_ended(fd, 1000);
@@ -415,6 +415,8 @@ Result<void> Server::launch(int client, std::uint32_t sequence, const std::strin
     if (processes_.size() >= wire::kMaxContainers)
         return fail_errno("more than 4096 containers", ENOSPC);
     Cell cell = std::move(found->second.cell);
+    if (found->second.network) // whoever publishes ports later needs it
+        store_["net/" + id].push_back(std::move(found->second.network));
     cells_.erase(found);
     remove(cell.pidfd.get());
     return start(client, sequence, id, "", std::move(cell), std::move(fds), monotonic_ns());
@@ -545,6 +547,7 @@ void Server::on_ended(const std::string& id) {
         if (process.client >= 0)
             start_failed(process, ~0U, ESRCH);
         processes_.erase(found);
+        drop_stored(id);
         return;
     }
     process.phase = ContainerPhase::exited;
@@ -561,10 +564,20 @@ Result<void> Server::signal(const std::string& id, int number) {
     return os::send_signal(found->second.cell.pidfd.get(), number);
 }
 
+// What was kept for a container: its network namespace, its listeners.
+void Server::drop_stored(const std::string& id) {
+    store_.erase("net/" + id);
+    const auto listeners = "port/" + id + "/";
+    for (auto at = store_.lower_bound(listeners); at != store_.end() && at->first.starts_with(listeners);)
+        at = store_.erase(at);
+}
+
 Result<void> Server::forget(const std::string& id) {
     const auto found = processes_.find(id);
-    if (found == processes_.end())
+    if (found == processes_.end()) {
+        drop_stored(id);
         return {};
+    }
     if (found->second.phase == ContainerPhase::starting) { // given up: it must not become a container later
         found->second.client = -1;
         return os::send_signal(found->second.cell.pidfd.get(), SIGKILL);
@@ -572,6 +585,7 @@ Result<void> Server::forget(const std::string& id) {
     if (found->second.phase != ContainerPhase::exited)
         return fail_errno("forget '" + id + "', which runs", EBUSY);
     processes_.erase(found);
+    drop_stored(id);
     return {};
 }
 

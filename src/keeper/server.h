@@ -46,7 +46,8 @@ private:
     };
     struct Spare {
         Cell cell;
-        int client; // who had it prepared, and is the only one to know of it
+        int client;       // who had it prepared, and is the only one to know of it
+        UniqueFd network; // its network namespace; none where that is the host's
     };
     struct Helper {
         std::string name;
@@ -89,6 +90,7 @@ private:
                                     const std::string& id, std::vector<UniqueFd> fds);
     [[nodiscard]] Result<void> signal(const std::string& id, int number);
     [[nodiscard]] Result<void> forget(const std::string& id);
+    void drop_stored(const std::string& id);
     [[nodiscard]] Result<pid_t> spawn(const std::string& name, std::vector<UniqueFd> fds);
 
     void on_report(const std::string& id);

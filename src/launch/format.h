@@ -59,6 +59,7 @@ enum class StepKind : std::uint16_t {
     capabilities = 54,   // c=bit mask that the payload keeps (permitted, effective, inheritable, ambient, bounding)
     resource_limit = 55, // a=RLIMIT_*, b unused, c=soft, text1=hard in decimal where it differs
     seccomp = 56,        // a=slot of a memfd with struct sock_filter[] (its own issue; place kept)
+    pass = 57,           // a=slot: the payload gets it as the next of 3, 4, … (sd_listen_fds(3))
     run = 64,            // text1=command: fork; the child becomes the payload (PID 2), init stays as PID 1
     become = 65,         // text1=command: this very process becomes the payload (`squish exec`)
 };

@@ -3,12 +3,19 @@
 #include "base/text.h"
 
 #include <algorithm>
+#include <arpa/inet.h>
+#include <netinet/in.h>
 
 namespace squish::network {
 
 std::string to_string(Ipv4 address) {
     const auto part = [&](unsigned shift) { return std::to_string(address.value >> shift & 0xff); };
     return part(24) + "." + part(16) + "." + part(8) + "." + part(0);
+}
+
+std::string to_string(const Ipv6& address) {
+    char text[INET6_ADDRSTRLEN];
+    return ::inet_ntop(AF_INET6, address.data(), text, sizeof text);
 }
 
 std::array<std::uint8_t, 6> mac_of(Ipv4 address) {

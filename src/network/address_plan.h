@@ -14,7 +14,8 @@
 // host side of the veth "sqN", ifindex kFirstIfindex + N, address 10.89.0.0 + N, MAC 02:73 + address.
 // The same address always has the same MAC, hence a neighbour's ARP entry is right even after an address changed hands.
 //
-// IPv6 is to be laid out alike (a ULA /48 per user, /64 per network, the number as the last group).
+// IPv6 is laid out alike: fd73:7175:6973::/48 (a ULA prefix, RFC 4193), the default network is its first /64, named
+// network K the /64 with group 1 + K; the slot's number is the last group. Nobody outside ever sees these addresses.
 #pragma once
 
 #include <array>
@@ -37,6 +38,9 @@ struct Ipv4 {
 }
 [[nodiscard]] std::string to_string(Ipv4 address);
 
+using Ipv6 = std::array<std::uint8_t, 16>; // network byte order
+[[nodiscard]] std::string to_string(const Ipv6& address);
+
 inline constexpr Ipv4 kAllNetworks = ipv4(10, 89, 0, 0);
 inline constexpr unsigned kAllNetworksPrefix = 16;
 inline constexpr Ipv4 kDefaultNetwork = kAllNetworks;
@@ -48,6 +52,15 @@ inline constexpr std::uint32_t kLastNumber = (1U << (32 - kDefaultPrefix)) - 2; 
 
 [[nodiscard]] constexpr Ipv4 address_of(std::uint32_t number) {
     return Ipv4{kDefaultNetwork.value + number};
+}
+inline constexpr Ipv6 kAllNetworks6 = {0xfd, 0x73, 0x71, 0x75, 0x69, 0x73};
+inline constexpr unsigned kAllNetworks6Prefix = 48;
+inline constexpr unsigned kNetwork6Prefix = 64;
+[[nodiscard]] constexpr Ipv6 address6_of(std::uint32_t number) {
+    Ipv6 address = kAllNetworks6;
+    address[14] = static_cast<std::uint8_t>(number >> 8);
+    address[15] = static_cast<std::uint8_t>(number);
+    return address;
 }
 // Locally administered, unicast.
 [[nodiscard]] std::array<std::uint8_t, 6> mac_of(Ipv4 address);

@@ -11,6 +11,8 @@
 #include <cstdlib>
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 namespace squish::network {
 
@@ -51,8 +53,35 @@ Result<void> write_sysctls(const std::string& ping_groups) {
     // "all" is or-ed or maximised with the link's own, and inherited from the host.
     TRY(os::write_existing(ipv4 + "conf/all/accept_redirects", "0"));
     TRY(os::write_existing(ipv4 + "conf/all/rp_filter", "0"));
-    // lo keeps ::1, which programs expect. No address on eth0 means no router advertisements and no neighbours.
-    TRY(set_where_known("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1"));
+    TRY(os::write_existing(ipv4 + "tcp_fwmark_accept", "1")); // base/client_route.h
+    // eth0's addresses are given, not found out; a link-local one is usable at once.
+    const std::string ipv6 = "/proc/sys/net/ipv6/conf/";
+    for (const char* name : {"accept_ra", "autoconf", "accept_redirects", "accept_source_route", "dad_transmits"}) {
+        TRY(set_where_known(ipv6 + "default/" + name, "0"));
+        TRY(set_where_known(ipv6 + "all/" + name, "0"));
+    }
+    TRY(set_where_known(ipv6 + "default/disable_ipv6", "0"));
+    return {};
+}
+
+// IPv6 may be switched off for the whole machine although the kernel has it: then there is none here either.
+Result<void> configure_ipv6(Netlink& netlink, const ContainerLink& link) {
+    if (!has_ipv6())
+        return {};
+    std::array requests = {add_address6(kContainerLinkIndex, link.address6, kNetwork6Prefix),
+                           add_client_route6(link.address6), add_mark_rule(AF_INET6), add_siblings_rule(AF_INET6)};
+    return netlink.send(requests);
+}
+
+// Rules for UDP ports that a forwarder had no time to take back.
+Result<void> remove_udp_rules(Netlink& netlink) {
+    for (const int family : {AF_INET, AF_INET6})
+        for (;;) {
+            const auto removed = netlink.send(remove_udp_rule(family));
+            if (!removed && (removed.error().sys_errno == ENOENT || removed.error().sys_errno == EAFNOSUPPORT))
+                break;
+            TRY(removed);
+        }
     return {};
 }
 
@@ -91,6 +120,10 @@ Result<void> inside(int netns, int home, const std::function<Result<void>()>& vi
     return visit();
 }
 
+bool has_ipv6() {
+    return ::access("/proc/sys/net/ipv6", F_OK) == 0;
+}
+
 Result<MountFd> mount_sysfs() {
     return os::new_filesystem("sysfs", {},
                               MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
@@ -104,10 +137,15 @@ Result<ContainerNamespace> make_container_namespace(int home, const std::string&
     auto netlink = TRY(Netlink::open());
     TRY(write_sysctls(ping_groups));
     const auto link = TRY(connect(netns.get()));
-    std::array requests = {bring_up_hardened(kLoopbackIndex), bring_up_hardened(kContainerLinkIndex),
+    std::array requests = {bring_up_hardened(kLoopbackIndex),
+                           bring_up_hardened(kContainerLinkIndex),
                            add_address(kContainerLinkIndex, link.address, link.prefix),
-                           add_default_route(kContainerLinkIndex, link.gateway)};
+                           add_default_route(kContainerLinkIndex, link.gateway),
+                           add_client_route(link.address),
+                           add_mark_rule(AF_INET),
+                           add_siblings_rule(AF_INET)};
     TRY(netlink.send(requests));
+    TRY(configure_ipv6(netlink, link));
     auto sysfs = TRY(mount_sysfs());
     const auto baseline = TRY(count_sockets());
     return ContainerNamespace{std::move(netns), std::move(netlink), std::move(sysfs), baseline};
@@ -118,6 +156,7 @@ Result<bool> check_clean_and_renew(ContainerNamespace& space, int home, const Co
     const auto look = [&]() -> Result<void> {
         if (TRY(count_sockets()) != space.baseline || !TRY(is_configured(space.netlink, link)))
             return {};
+        TRY(remove_udp_rules(space.netlink));
         space.sysfs = TRY(mount_sysfs());
         clean = true;
         return {};

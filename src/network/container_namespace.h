@@ -33,18 +33,23 @@ struct ContainerLink {
     Ipv4 address;
     unsigned prefix = 0;
     Ipv4 gateway;
+    Ipv6 address6{};
 };
 
 // A fresh network namespace, owned by our user namespace. `connect` is called inside, with its descriptor, to give it
 // its "eth0" (kContainerLinkIndex); it says with which address, and that is configured.
 // `ping_groups` is the value for net.ipv4.ping_group_range.
 //
-// Should: leave it so that an unprivileged payload can use every port and ping, and so that routes cannot be
-// steered from outside (no redirects, no source routes, no IPv6 on eth0, hence no router advertisements).
-// Must not: leave anything writable to a process without capabilities over our user namespace.
+// Should: leave it so that an unprivileged payload can use every port and ping, so that routes cannot be steered from
+// outside (no redirects, no source routes, no router advertisements), and so that the forwarder can show the payload
+// its clients' addresses (base/client_route.h). Without IPv6 in the kernel, without IPv6. Must not: leave anything
+// writable to a process without capabilities over our user namespace.
 [[nodiscard]] Result<ContainerNamespace>
 make_container_namespace(int home, const std::string& ping_groups,
                          const std::function<Result<ContainerLink>(int netns)>& connect);
+
+// Whether the kernel has IPv6.
+[[nodiscard]] bool has_ipv6();
 
 // A new mount of the sysfs of the network namespace that the caller is in.
 [[nodiscard]] Result<MountFd> mount_sysfs();

@@ -79,6 +79,7 @@ Result<Slot> Network::acquire() {
     Slot slot;
     slot.number = number;
     slot.address = to_string(address_of(number));
+    slot.address6 = has_ipv6() ? to_string(address6_of(number)) : std::string();
     slot.netns = NsFd(::fcntl(space.netns.get(), F_DUPFD_CLOEXEC, 0));
     if (!slot.netns)
         return fail_errno("duplicate the network namespace's descriptor");
@@ -139,7 +140,7 @@ Result<std::uint32_t> Network::obtain() {
 }
 
 ContainerLink Network::link_of(std::uint32_t number) const {
-    return {address_of(number), kDefaultPrefix, kGateway};
+    return {address_of(number), kDefaultPrefix, kGateway, address6_of(number)};
 }
 
 Result<std::uint32_t> Network::make() {

@@ -60,7 +60,8 @@ struct Options {
 
 struct Slot {
     std::uint32_t number = 0;
-    std::string address; // "10.89.0.2"
+    std::string address;  // "10.89.0.2"
+    std::string address6; // "fd73:7175:6973::2", empty where the kernel has no IPv6
     NsFd netns;
     MountFd sysfs; // read-only sysfs of that namespace, attached nowhere
 };

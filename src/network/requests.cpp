@@ -1,6 +1,10 @@
 #include "network/requests.h"
 
+#include "base/client_route.h"
+
 #include <arpa/inet.h>
+#include <linux/fib_rules.h>
+#include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/ip.h>
 #include <linux/rtnetlink.h>
@@ -15,6 +19,10 @@
 #include <netlink/route/route.h>
 
 namespace squish::network {
+
+static_assert(client_route::kSiblings4 == kAllNetworks.value && client_route::kSiblings4Prefix == kAllNetworksPrefix);
+static_assert(client_route::kSiblings6Prefix == kAllNetworks6Prefix &&
+              client_route::kSiblings6[0] == kAllNetworks6[0] && client_route::kSiblings6[5] == kAllNetworks6[5]);
 
 namespace {
 
@@ -134,6 +142,88 @@ Request add_default_route(std::uint32_t index, Ipv4 gateway) {
     nl_msg* message = nullptr;
     rtnl_route_build_add_request(route.get(), NLM_F_CREATE | NLM_F_EXCL, &message);
     return {std::unique_ptr<nl_msg, FreeMessage>(message), "add default route through '" + to_string(gateway) + "'"};
+}
+
+Request add_address6(std::uint32_t index, const Ipv6& address, unsigned prefix) {
+    const std::unique_ptr<rtnl_addr, Put> wanted(rtnl_addr_alloc());
+    rtnl_addr_set_ifindex(wanted.get(), static_cast<int>(index));
+    const Address local(nl_addr_build(AF_INET6, address.data(), address.size()));
+    nl_addr_set_prefixlen(local.get(), static_cast<int>(prefix));
+    rtnl_addr_set_local(wanted.get(), local.get());
+    rtnl_addr_set_flags(wanted.get(), IFA_F_NODAD);
+    nl_msg* message = nullptr;
+    rtnl_addr_build_add_request(wanted.get(), NLM_F_CREATE | NLM_F_EXCL, &message);
+    return {std::unique_ptr<nl_msg, FreeMessage>(message), "add address '" + to_string(address) + "'"};
+}
+
+namespace {
+
+template <class T> void put(nl_msg* message, int type, const T& value) {
+    nla_put(message, type, sizeof value, &value);
+}
+
+// ip route add local default dev lo src OWN table kTable
+Request client_route(int family, const void* own, int size) {
+    std::unique_ptr<nl_msg, FreeMessage> message(nlmsg_alloc_simple(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL));
+    rtmsg header{};
+    header.rtm_family = static_cast<unsigned char>(family);
+    header.rtm_table = RT_TABLE_UNSPEC;
+    header.rtm_protocol = RTPROT_STATIC;
+    header.rtm_scope = RT_SCOPE_HOST;
+    header.rtm_type = RTN_LOCAL;
+    nlmsg_append(message.get(), &header, sizeof header, NLMSG_ALIGNTO);
+    put(message.get(), RTA_OIF, kLoopbackIndex);
+    put(message.get(), RTA_TABLE, client_route::kTable);
+    nla_put(message.get(), RTA_PREFSRC, size, own);
+    return {std::move(message), "add the route back to clients"};
+}
+
+std::unique_ptr<nl_msg, FreeMessage> rule(int type, int flags, int family, std::uint32_t table, std::uint32_t priority,
+                                          unsigned destination_prefix = 0) {
+    std::unique_ptr<nl_msg, FreeMessage> message(nlmsg_alloc_simple(type, flags));
+    fib_rule_hdr header{};
+    header.family = static_cast<std::uint8_t>(family);
+    header.dst_len = static_cast<std::uint8_t>(destination_prefix);
+    header.action = FR_ACT_TO_TBL;
+    nlmsg_append(message.get(), &header, sizeof header, NLMSG_ALIGNTO);
+    put(message.get(), FRA_PRIORITY, priority);
+    put(message.get(), FRA_TABLE, table);
+    return message;
+}
+
+} // namespace
+
+Request add_client_route(Ipv4 own) {
+    const std::uint32_t address = htonl(own.value);
+    return client_route(AF_INET, &address, sizeof address);
+}
+
+Request add_client_route6(const Ipv6& own) {
+    return client_route(AF_INET6, own.data(), static_cast<int>(own.size()));
+}
+
+Request add_mark_rule(int family) {
+    auto message =
+        rule(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, family, client_route::kTable, client_route::kMarkPriority);
+    put(message.get(), FRA_FWMARK, client_route::kMark);
+    put(message.get(), FRA_FWMASK, ~std::uint32_t{0});
+    return {std::move(message), "add the rule for marked packets"};
+}
+
+Request add_siblings_rule(int family) {
+    const bool ipv6 = family == AF_INET6;
+    auto message = rule(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, family, RT_TABLE_MAIN, client_route::kSiblingsPriority,
+                        ipv6 ? kAllNetworks6Prefix : kAllNetworksPrefix);
+    if (ipv6)
+        put(message.get(), FRA_DST, kAllNetworks6);
+    else
+        put(message.get(), FRA_DST, htonl(kAllNetworks.value));
+    return {std::move(message), "add the rule for siblings"};
+}
+
+Request remove_udp_rule(int family) {
+    // Of a rule to be removed the kernel compares what is given (fib_nl_delrule()).
+    return {rule(RTM_DELRULE, 0, family, client_route::kTable, client_route::kUdpPriority), "remove a rule for UDP"};
 }
 
 Request move_to_group(std::uint32_t index, std::uint32_t group) {

@@ -41,6 +41,17 @@ struct Veth {
 [[nodiscard]] Request add_address(std::uint32_t index, Ipv4 address, unsigned prefix);
 [[nodiscard]] Request add_default_route(std::uint32_t index, Ipv4 gateway);
 
+// IPv6, without duplicate address detection: nobody else can have it, and it would not be usable for a second.
+[[nodiscard]] Request add_address6(std::uint32_t index, const Ipv6& address, unsigned prefix);
+
+// What base/client_route.h describes, for one family: `own` is the container's address.
+[[nodiscard]] Request add_client_route(Ipv4 own);
+[[nodiscard]] Request add_client_route6(const Ipv6& own);
+[[nodiscard]] Request add_mark_rule(int family);
+[[nodiscard]] Request add_siblings_rule(int family);
+// Removes one UDP rule that a forwarder has left; ENOENT where there is none.
+[[nodiscard]] Request remove_udp_rule(int family);
+
 // Removing one link takes the kernel some 20 ms (it waits for every CPU to forget it), removing a group not much more.
 [[nodiscard]] Request move_to_group(std::uint32_t index, std::uint32_t group);
 [[nodiscard]] Request delete_group(std::uint32_t group);

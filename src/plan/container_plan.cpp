@@ -121,6 +121,9 @@ Result<ContainerPlan> plan_container(const Squishfile& file, const std::vector<L
     plan.arguments.insert(plan.arguments.end(), run.args.begin(), run.args.end());
     plan.work_folder = run.workdir.value_or("/");
     plan.user = run.user.value_or(UserSpec{});
+    for (const auto& port : file.ports)
+        if (port.activation)
+            plan.sockets.push_back(port.name.empty() ? std::to_string(port.container) : port.name);
     plan_mounts(layers, plan, state_folder);
     plan_environment(file, layers, plan);
     return plan;

@@ -60,7 +60,8 @@ struct ContainerPlan {
     std::string work_folder = "/";
     UserSpec user;
     NetworkMode network = NetworkMode::bridge;
-    bool own_tmp = true; // a private tmpfs on /tmp (false where the squishfile mounts something there)
+    std::vector<std::string> sockets; // the names of the listening sockets that the payload gets, in order
+    bool own_tmp = true;              // a private tmpfs on /tmp (false where the squishfile mounts something there)
     Machine machine;
 };
 

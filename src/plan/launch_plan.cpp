@@ -42,6 +42,18 @@ void describe_payload(PlanBuilder& steps, const std::vector<std::string>& argume
     steps.add(StepKind::resource_limit, {.a = RLIMIT_CORE, .c = 0}, "note the limit of core dumps");
 }
 
+// Sockets for the payload, as systemd passes them (sd_listen_fds(3)). The payload is PID 2 in its own eyes. Before the
+// environment that the squishfile gives: the first of two variables of one name is the one that counts.
+void pass_sockets(PlanBuilder& steps, const std::vector<std::string>& names, std::uint32_t first_slot) {
+    if (names.empty())
+        return;
+    for (std::uint32_t i = 0; i < names.size(); ++i)
+        steps.add(StepKind::pass, {.a = first_slot + i}, "pass the socket '" + printable(names[i]) + "'");
+    for (const auto& variable : {std::string("LISTEN_PID=2"), "LISTEN_FDS=" + std::to_string(names.size()),
+                                 "LISTEN_FDNAMES=" + join(names, ":")})
+        steps.add(StepKind::environment, {.text1 = variable}, "pass the environment");
+}
+
 // A target beneath our own empty /tmp has no mount point yet: it is made in the tmpfs.
 void make_points_in_tmp(PlanBuilder& steps, const std::string& target, bool folder) {
     const auto inside = target.substr(std::string_view("/tmp/").size());
@@ -116,8 +128,9 @@ PlanBuilder make_launch(const ContainerPlan& plan, const std::vector<bool>& fold
     steps.add(StepKind::hostname, {.text1 = plan.hostname}, "set the host name");
     if (plan.machine.time_namespaces)
         steps.add(StepKind::time_offset, {.a = kProc}, "start the container's clock");
-    describe_payload(steps, plan.arguments, plan.environment, plan.work_folder, plan.user, plan.machine,
-                     static_cast<std::uint32_t>(plan.mounts.size() + 1), io);
+    const auto first_io = static_cast<std::uint32_t>(plan.mounts.size() + 1);
+    pass_sockets(steps, plan.sockets, first_io + (io.console ? 1 : 3));
+    describe_payload(steps, plan.arguments, plan.environment, plan.work_folder, plan.user, plan.machine, first_io, io);
     steps.add(StepKind::run, {.text1 = plan.command}, "run '" + printable(plan.command) + "'");
     return steps;
 }

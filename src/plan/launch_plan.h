@@ -22,8 +22,9 @@ struct IoSlots {
 
 // The prelude's one received descriptor is a sysfs mount, absent in the host's network.
 [[nodiscard]] launch::PlanBuilder make_prelude(const Machine& machine, bool with_sysfs);
-// `folders[i]`: mount i is a folder (else a file). Slots: 0 root, 1… mounts, then stdin, stdout, stderr, or console.
-// `prelude_steps`: how many steps ran before, so that a failed step's index can be told apart.
+// `folders[i]`: mount i is a folder (else a file). Slots: 0 root, 1… mounts, then stdin, stdout, stderr, or console;
+// then one for each of `plan.sockets`. `prelude_steps`: how many steps ran before, so that a failed step's index can be
+// told apart.
 [[nodiscard]] launch::PlanBuilder make_launch(const ContainerPlan& plan, const std::vector<bool>& folders,
                                               const IoSlots& io);
 

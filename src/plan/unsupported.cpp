@@ -25,14 +25,6 @@ Result<void> refuse_unsupported(const Squishfile& file, const Machine& machine) 
         return not_yet("[procfs]");
     if (!file.network.networks.empty() || !file.network.aliases.empty())
         return not_yet("[network] networks and aliases");
-    for (const auto& port : file.ports) {
-        if (port.protocol == Protocol::udp)
-            return not_yet("[[ports]] protocol = \"udp\"");
-        if (port.address.contains(':'))
-            return not_yet("[[ports]] address = \"" + printable(port.address) + "\": IPv6");
-        if (port.host == 0)
-            return not_yet("[[ports]] host = 0");
-    }
     if (machine.single_id && file.run && file.run->user && (file.run->user->uid != 0 || file.run->user->gid != 0))
         return fail(ErrorKind::unsupported,
                     "[run] user = \"" + std::to_string(file.run->user->uid) + ":" +

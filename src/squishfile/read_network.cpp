@@ -3,15 +3,25 @@
 #include "squishfile/sections.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace squish::reader {
 
 namespace {
 
-std::optional<std::uint16_t> read_port_number(const Table& table, std::string_view key, std::string_view why) {
+// A port, or a range "8000-8010" of them, as text that parse_ports() takes.
+std::optional<std::string> read_port_numbers(const Table& table, std::string_view key, std::uint64_t least,
+                                             std::string_view why) {
     const auto node = table.need(key, why);
-    const auto number = node ? node->integer(1, 65535) : std::nullopt;
-    return number ? std::optional(static_cast<std::uint16_t>(*number)) : std::nullopt;
+    if (!node)
+        return std::nullopt;
+    if (node->kind() == Value::Kind::string) {
+        const auto text = node->string();
+        if (text && text->contains('-') && text->find_first_not_of("0123456789-") == std::string::npos)
+            return text;
+    }
+    const auto number = node->integer(least, 65535);
+    return number ? std::optional(std::to_string(*number)) : std::nullopt;
 }
 
 std::optional<Protocol> read_protocol(const Table& table) {
@@ -44,17 +54,43 @@ std::optional<std::string> read_address(const Table& table) {
     return *address;
 }
 
-// A port that is whole; otherwise what is missing has been reported.
-std::optional<PortSpec> read_port(const Node& node) {
-    const auto table = node.table({"container", "host", "protocol", "address"});
-    const auto container = read_port_number(table, "container", "the port that the payload listens on");
-    const auto host = read_port_number(table, "host", "the port to publish it at");
+std::string read_socket_name(const Table& table, bool activation) {
+    const auto node = table.get("name");
+    if (!node)
+        return {};
+    const auto name = node->string();
+    if (name && !activation)
+        node->fail("needs activation = true: it names the socket that the payload gets");
+    else if (name && !is_valid_name(*name))
+        node->fail(quoted(*name) + " is not the name of a socket: letters, digits, '_', '.' and '-', at most 63");
+    return name.value_or("");
+}
+
+// The ports of one table, where it is whole; otherwise what is missing has been reported.
+std::vector<PortSpec> read_port(const Node& node) {
+    const auto table = node.table({"container", "host", "protocol", "address", "activation", "name"});
+    const auto container = read_port_numbers(table, "container", 1, "the port that the payload listens on");
+    const auto host = read_port_numbers(table, "host", 0, "the port to publish it at");
     const auto protocol = read_protocol(table);
     const auto address = read_address(table);
+    const auto activation_node = table.get("activation");
+    const bool activation = activation_node && activation_node->boolean().value_or(false);
+    const auto name = read_socket_name(table, activation);
     if (!container || !host || !protocol || !address)
-        return std::nullopt;
-    return PortSpec{
-        .container = *container, .host = *host, .protocol = *protocol, .address = *address, .at = node.at()};
+        return {};
+    auto ports = parse_ports(*host + ":" + *container);
+    if (!ports) {
+        node.fail("is no port or range: " + ports.error().message);
+        return {};
+    }
+    for (auto& port : *ports) {
+        port.protocol = *protocol;
+        port.address = *address;
+        port.activation = activation;
+        port.name = name;
+        port.at = node.at();
+    }
+    return *std::move(ports);
 }
 
 std::string where(const PortSpec& port) {
@@ -102,14 +138,19 @@ std::optional<NetworkMode> read_mode(const Table& table) {
 std::vector<PortSpec> read_ports(const Node& node) {
     std::vector<PortSpec> ports;
     for (const auto& item : node.items("an array of tables, each one headed [[ports]]", kMaxPorts)) {
-        const auto port = read_port(item);
-        if (!port)
-            continue;
-        const auto taken = std::ranges::find_if(ports, [&](const PortSpec& one) { return ports_collide(one, *port); });
-        if (taken != ports.end())
-            item.fail("publishes " + to_string(*port) + ", but that port is taken by " + to_string(*taken) +
-                      where(*taken));
-        ports.push_back(*port);
+        bool told = false; // once for a range
+        for (auto& port : read_port(item)) {
+            const auto taken =
+                std::ranges::find_if(ports, [&](const PortSpec& one) { return ports_collide(one, port); });
+            if (taken != ports.end() && !std::exchange(told, true))
+                item.fail("publishes " + to_string(port) + ", but that port is taken by " + to_string(*taken) +
+                          where(*taken));
+            ports.push_back(std::move(port));
+        }
+        if (ports.size() > kMaxPorts) {
+            item.fail("makes it more than " + std::to_string(kMaxPorts) + " ports");
+            break;
+        }
     }
     return ports;
 }

@@ -1,12 +1,15 @@
 // The top level of the squishfile, and the rules that concern more than one table.
 #include "squishfile/sections.h"
 
+#include <algorithm>
+
 namespace squish::reader {
 
 namespace {
 
 void check_ports_against_network(const Node& ports, const Squishfile& file) {
-    if (file.ports.empty())
+    // A listening socket that the payload is given works in every network.
+    if (std::ranges::all_of(file.ports, &PortSpec::activation))
         return;
     switch (file.network.mode) {
     case NetworkMode::bridge:

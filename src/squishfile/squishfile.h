@@ -58,12 +58,14 @@ struct RunSpec {
 
 enum class Protocol { tcp, udp };
 
-// One published port. Single ports until ranges land with their issue.
+// One published port. A range of the squishfile or of a command line has become one of these for each port.
 struct PortSpec {
     std::uint16_t container = 0;
-    std::uint16_t host = 0;
+    std::uint16_t host = 0; // 0: the kernel chooses
     Protocol protocol = Protocol::tcp;
     std::string address = "127.0.0.1"; // a literal IPv4 or IPv6 address
+    bool activation = false;           // the payload gets the listening socket itself (sd_listen_fds(3))
+    std::string name;                  // of that socket, in LISTEN_FDNAMES; empty: the container's port
     Position at;
     bool operator==(const PortSpec&) const = default;
 };
@@ -187,9 +189,24 @@ void resolve_paths(Squishfile& file, const std::string& folder, const std::strin
 // The same file with every position empty, for comparisons.
 [[nodiscard]] Squishfile without_positions(Squishfile file);
 
-// "8080:80", "127.0.0.1:8080:80/udp", "[::1]:8080:80": the --publish and `port add` form
-// ([ADDR:]HOST:CONTAINER[/PROTO]).
+// "8080:80", "127.0.0.1:8080:80/udp", "[::1]:8080:80", "0:80": the --publish and `port add` form
+// ([ADDR:]HOST:CONTAINER[/PROTO]). Host port 0 lets the kernel choose.
 [[nodiscard]] Result<PortSpec> parse_port(std::string_view text);
+// The same with ranges: "8000-8010:80-90" is eleven ports, "0:80-90" too. At most kMaxPorts.
+[[nodiscard]] Result<std::vector<PortSpec>> parse_ports(std::string_view text);
+
+// Which of a container's published ports is meant: "8080", "[::1]:8080", "8080:80", "8080/udp",
+// "127.0.0.1:8080:80/tcp". What is not given matches everything.
+struct PortSelector {
+    std::uint16_t host = 0;
+    std::optional<std::uint16_t> container;
+    std::optional<Protocol> protocol;
+    std::optional<std::string> address;
+    bool operator==(const PortSelector&) const = default;
+};
+[[nodiscard]] Result<PortSelector> parse_port_selector(std::string_view text);
+[[nodiscard]] bool matches(const PortSelector& selector, const PortSpec& port);
+
 // The same, written canonically: "127.0.0.1:8080:80/tcp".
 [[nodiscard]] std::string to_string(const PortSpec& port);
 

@@ -74,11 +74,17 @@ Json env_json(const Squishfile& file) {
 
 Json ports_json(const Squishfile& file) {
     auto out = Json::array();
-    for (const auto& port : file.ports)
-        out.push_back({{"container", port.container},
-                       {"host", port.host},
-                       {"protocol", port.protocol == Protocol::udp ? "udp" : "tcp"},
-                       {"address", port.address}});
+    for (const auto& port : file.ports) {
+        Json one = {{"container", port.container},
+                    {"host", port.host},
+                    {"protocol", port.protocol == Protocol::udp ? "udp" : "tcp"},
+                    {"address", port.address}};
+        if (port.activation)
+            one["activation"] = true;
+        if (!port.name.empty())
+            one["name"] = port.name;
+        out.push_back(std::move(one));
+    }
     return out;
 }
 

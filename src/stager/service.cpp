@@ -144,7 +144,7 @@ Result<Reply> Service::network_slot() {
     auto slot = TRY(network_->acquire());
     given_.insert(slot.number);
     Reply reply;
-    reply.fields = {{"slot", slot.number}, {"address", slot.address}};
+    reply.fields = {{"slot", slot.number}, {"address", slot.address}, {"address6", slot.address6}};
     reply.fds.push_back(std::move(slot.netns));
     reply.fds.push_back(std::move(slot.sysfs));
     return reply;

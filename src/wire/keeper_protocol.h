@@ -15,7 +15,7 @@ namespace squish::wire {
 inline constexpr std::uint32_t kKeeperVersion = 1;
 inline constexpr std::size_t kMaxKeeperMessage = 64 * 1024;
 inline constexpr std::size_t kMaxContainers = 4096; // what the keeper holds at once
-inline constexpr std::size_t kMaxStoredFds = 4096;
+inline constexpr std::size_t kMaxStoredFds = 32768; // names of `put`
 
 // clang-format off
 enum class KeeperKind : std::uint32_t {
@@ -24,9 +24,11 @@ enum class KeeperKind : std::uint32_t {
     prepare =
         2, // text cell, u32 host network; fds: prelude plan, its slots…; the last fd is the netns unless host → fds: its pidfd
     launch = 3, // text id, text cell; fds: plan, its slots…           → launched or failed_step
+                // The cell's network namespace is kept from then on, as if put under "net/ID".
     exec = 4,   // text id, text exec id; fds: plan, its slots…                     → launched or failed_step
     signal = 5, // text id (or exec id), i32 signal                                 → done
     forget = 6, // text id (or exec id): its end has been recorded                   → done
+                // Drops "net/ID" and every "port/ID/…", too.
     put = 7,    // text name; fds: what to keep                                     → done
     take =
         8, // text name                                                        → fds (copies; the keeper keeps its own)

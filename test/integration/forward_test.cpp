@@ -198,12 +198,12 @@ TEST_F(Forward, LeavesTheContainersNamespaceWhenItIsReleased) {
     EXPECT_EQ(talk(port, "x"), "not connected");
 }
 
-TEST_F(Forward, KeepsOneCapabilityAndLittleMemory) {
+TEST_F(Forward, KeepsTwoCapabilitiesAndLittleMemory) {
     User user;
     const auto listener = listen_tcp("127.0.0.1", 0);
     ASSERT_EQ(user.publish(listener.get())["ok"], true); // it is up, and has served
     char expected[17];
-    std::snprintf(expected, sizeof expected, "%016llx", 1ULL << CAP_SYS_ADMIN);
+    std::snprintf(expected, sizeof expected, "%016llx", 1ULL << CAP_SYS_ADMIN | 1ULL << CAP_NET_ADMIN);
     EXPECT_EQ(user.status("CapEff"), expected);
     EXPECT_EQ(user.status("CapPrm"), expected);
     EXPECT_EQ(user.status("CapBnd"), "0000000000000000");

@@ -149,8 +149,12 @@ TEST_F(Network, SlotIsHardenedAndOpenForUnprivilegedPrograms) {
             }
             EXPECT_EQ(test::read_file(ipv4 + "conf/all/accept_redirects"), "0\n");
             EXPECT_EQ(test::read_file(ipv4 + "conf/all/rp_filter"), "0\n");
-            EXPECT_EQ(test::read_file("/proc/sys/net/ipv6/conf/eth0/disable_ipv6"), "1\n");
-            EXPECT_THAT(test::read_file("/proc/thread-self/net/if_inet6"), Not(HasSubstr("eth0")));
+            const std::string ipv6 = "/proc/sys/net/ipv6/conf/eth0/";
+            for (const std::string name : {"accept_ra", "autoconf", "accept_redirects"})
+                EXPECT_EQ(test::read_file(ipv6 + name), "0\n") << name;
+            EXPECT_THAT(test::read_file("/proc/thread-self/net/if_inet6"),
+                        HasSubstr("fd737175697300000000000000000002 64 40"));
+            EXPECT_EQ(slot.address6, "fd73:7175:6973::2");
         });
     });
 }

@@ -6,6 +6,9 @@
 //   http PORT [TEXT]             GET / answers TEXT (or "squish"), GET /bytes/N answers N bytes
 //   tally PORT [GREETING]        reads a connection to its end, then answers "BYTES ADLER32"; with GREETING says that
 //                                first, ends its own side, and prints the tally instead
+//   peers PORT [FAMILY]          TCP and UDP, IPv4 and IPv6 (FAMILY 4 or 6: that one only): tells each client, and the
+//                                log, "tcp ADDRESS PORT" or "udp ADDRESS PORT" as it is seen here
+//   activated                    says what it was passed (sd_listen_fds(3)), then serves the first socket like http
 //   connect HOST PORT            0 if a TCP connection can be made (numeric address)
 //   orphans N                    leaves N children behind to be reaped by init, then ends
 //   memory BYTES                 touches that much memory
@@ -230,6 +233,94 @@ int cmd_tally(const Args& args) {
     return listen_and(args.at(0), [&](int client) { tally(client, args.size() > 1 ? &args[1] : nullptr); });
 }
 
+// "ADDRESS PORT" of a peer; an IPv4 address as such, also where a dual-stack socket has it mapped.
+std::string peer_text(const sockaddr_storage& peer) {
+    char text[INET6_ADDRSTRLEN] = "?";
+    std::uint16_t port = 0;
+    if (peer.ss_family == AF_INET6) {
+        const auto& v6 = reinterpret_cast<const sockaddr_in6&>(peer);
+        const bool mapped = IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr);
+        if (mapped)
+            inet_ntop(AF_INET, &v6.sin6_addr.s6_addr[12], text, sizeof text);
+        else
+            inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
+        port = ntohs(v6.sin6_port);
+    } else if (peer.ss_family == AF_INET) {
+        const auto& v4 = reinterpret_cast<const sockaddr_in&>(peer);
+        inet_ntop(AF_INET, &v4.sin_addr, text, sizeof text);
+        port = ntohs(v4.sin_port);
+    }
+    return std::string(text) + " " + std::to_string(port);
+}
+
+int bound_socket(int family, int type, const std::string& port) {
+    int fd = socket(family, type | SOCK_CLOEXEC, 0), on = 1, off = 0;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    sockaddr_storage any{};
+    any.ss_family = static_cast<sa_family_t>(family);
+    const auto number = htons(static_cast<std::uint16_t>(std::stoi(port)));
+    if (family == AF_INET6) {
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+        reinterpret_cast<sockaddr_in6&>(any).sin6_port = number;
+    } else {
+        reinterpret_cast<sockaddr_in&>(any).sin_port = number;
+    }
+    const socklen_t size = family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
+    return bind(fd, reinterpret_cast<sockaddr*>(&any), size) == 0 ? fd : -1;
+}
+
+int cmd_peers(const Args& args) {
+    const int family = args.size() > 1 && args[1] == "4" ? AF_INET : AF_INET6;
+    const int tcp = bound_socket(family, SOCK_STREAM, args.at(0)), udp = bound_socket(family, SOCK_DGRAM, args.at(0));
+    if (tcp < 0 || udp < 0 || listen(tcp, 128) != 0)
+        return complain("listen");
+    std::puts("ready");
+    if (fork() == 0)
+        for (;;) {
+            char datagram[65536];
+            sockaddr_storage peer{};
+            socklen_t size = sizeof peer;
+            const ssize_t got = recvfrom(udp, datagram, sizeof datagram, 0, reinterpret_cast<sockaddr*>(&peer), &size);
+            if (got < 0)
+                continue;
+            // The line, then what came.
+            auto text = "udp " + peer_text(peer) + "\n";
+            write_all(STDOUT_FILENO, text.data(), text.size());
+            text.append(datagram, static_cast<std::size_t>(std::min<ssize_t>(got, 60000)));
+            sendto(udp, text.data(), text.size(), 0, reinterpret_cast<sockaddr*>(&peer), size);
+        }
+    for (;;) {
+        sockaddr_storage peer{};
+        socklen_t size = sizeof peer;
+        const int client = accept4(tcp, reinterpret_cast<sockaddr*>(&peer), &size, SOCK_CLOEXEC);
+        if (client < 0)
+            continue;
+        const auto text = "tcp " + peer_text(peer) + "\n";
+        write_all(STDOUT_FILENO, text.data(), text.size());
+        write_all(client, text.data(), text.size());
+        close(client);
+    }
+}
+
+int cmd_activated(const Args&) {
+    for (const char* name : {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}) {
+        const char* value = std::getenv(name);
+        std::printf("%s=%s\n", name, value ? value : "(unset)");
+    }
+    std::printf("pid %d, O_NONBLOCK %d, close-on-exec %d\n", getpid(), (fcntl(3, F_GETFL) & O_NONBLOCK) != 0,
+                (fcntl(3, F_GETFD) & FD_CLOEXEC) != 0);
+    std::puts("ready");
+    for (;;) {
+        sockaddr_storage peer{};
+        socklen_t size = sizeof peer;
+        const int client = accept4(3, reinterpret_cast<sockaddr*>(&peer), &size, SOCK_CLOEXEC);
+        if (client < 0)
+            return complain("accept");
+        answer(client, "activated " + peer_text(peer));
+        close(client);
+    }
+}
+
 int cmd_connect(const Args& args) {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in to{};
@@ -302,6 +393,8 @@ const std::map<std::string, int (*)(const Args&)> kCommands = {
     {"lines", cmd_lines},
     {"http", cmd_http},
     {"tally", cmd_tally},
+    {"peers", cmd_peers},
+    {"activated", cmd_activated},
     {"connect", cmd_connect},
     {"orphans", cmd_orphans},
     {"memory", cmd_memory},

@@ -101,6 +101,26 @@ public:
         signals.emplace_back(exec_id, signal_number);
         co_return Result<void>();
     }
+    Task<std::vector<PortSpec>> add_ports(std::string id, std::string spec) override {
+        auto wanted = parse_ports(spec);
+        if (!wanted)
+            co_return std::unexpected(std::move(wanted).error());
+        auto& ports = all.at(id).info.ports;
+        ports.insert(ports.end(), wanted->begin(), wanted->end());
+        co_return *wanted;
+    }
+    Task<std::vector<PortSpec>> remove_ports(std::string id, std::string spec) override {
+        port_changes.push_back("rm " + id + " " + spec);
+        co_return std::exchange(all.at(id).info.ports, {});
+    }
+    Task<PortSpec> rebind_port(std::string id, std::string old_spec, std::string new_spec) override {
+        port_changes.push_back("rebind " + id + " " + old_spec + " " + new_spec);
+        auto port = parse_port(new_spec);
+        if (!port)
+            co_return std::unexpected(std::move(port).error());
+        co_return *port;
+    }
+    std::vector<std::string> port_changes;
     Task<void> shut_down(bool) override {
         was_shut_down = true;
         co_return Result<void>();

@@ -49,6 +49,32 @@ TEST_F(Routes, CreatesAContainer) {
     });
 }
 
+TEST_F(Routes, ChangesPorts) {
+    ask("POST", "/v1/containers", kFile);
+    auto answer = ask("POST", "/v1/containers/id0/ports", R"({"spec": "[::1]:8000-8001:80-81/udp"})");
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 201"));
+    EXPECT_THAT(answer, HasSubstr(R"([{"address":"::1","host":8000,"container":80,"protocol":"udp"},{)"));
+    EXPECT_THAT(ask("GET", "/v1/containers/id0/ports"), HasSubstr(R"("host":8001)"));
+    EXPECT_THAT(ask("DELETE", "/v1/containers/id0/ports?spec=%5B::1%5D:8000"), StartsWith("HTTP/1.1 200"));
+    EXPECT_THAT(ask("POST", "/v1/containers/id0/ports/rebind", R"({"old": "8080", "new": "9090:80"})"),
+                HasSubstr(R"({"address":"127.0.0.1","host":9090,"container":80,"protocol":"tcp"})"));
+    on_loop([&] {
+        EXPECT_THAT(fake_.port_changes, ::testing::ElementsAre("rm id0 [::1]:8000", "rebind id0 8080 9090:80"));
+    });
+}
+
+TEST_F(Routes, RefusesPortChangesThatSayNothing) {
+    ask("POST", "/v1/containers", kFile);
+    for (const auto* body : {"", "[]", "{}", R"({"spec": 80})", R"({"spec": "8080:80", "port": 1})"})
+        EXPECT_THAT(ask("POST", "/v1/containers/id0/ports", body), StartsWith("HTTP/1.1 400")) << body;
+    EXPECT_THAT(ask("POST", "/v1/containers/id0/ports", R"({"spec": "nonsense"})"),
+                HasSubstr("is not a port specification"));
+    EXPECT_THAT(ask("POST", "/v1/containers/id0/ports/rebind", R"({"old": "1"})"), StartsWith("HTTP/1.1 400"));
+    EXPECT_THAT(ask("DELETE", "/v1/containers/id0/ports"), HasSubstr("'spec'"));
+    EXPECT_THAT(ask("POST", "/v1/containers/nobody/ports", R"({"spec": "1:1"})"), StartsWith("HTTP/1.1 404"));
+    on_loop([&] { EXPECT_TRUE(fake_.port_changes.empty()); });
+}
+
 TEST_F(Routes, HandsTheCallersDescriptorsToTheContainer) {
     int ends[2];
     ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
@@ -92,7 +118,7 @@ TEST_F(Routes, ClosesDescriptorsThatNobodyAskedFor) {
     EXPECT_THAT(ask("GET", "/v1/version", {}, {}, many), StartsWith("HTTP/1.1 200"));
     EXPECT_THAT(ask("POST", "/v1/containers", kFile, "Squish-Fds: stdin\r\n", many), StartsWith("HTTP/1.1 400"));
     for (int i = 0; i < 100 && on_loop([&] { return open_fds(); }) > before; ++i)
-        ::usleep(10'000); // the server closes its side after we have read ours
+        ::usleep(10'000);          // the server closes its side after we have read ours
     EXPECT_LE(open_fds(), before); // less by one, where the first connection was still being closed
 }
 

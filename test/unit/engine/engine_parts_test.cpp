@@ -2,6 +2,7 @@
 #include "engine/base_rootfs.h"
 #include "engine/explain.h"
 #include "engine/id_ranges.h"
+#include "engine/port_holder.h"
 #include "engine/ports.h"
 #include "engine/record.h"
 #include "launch/format.h"
@@ -171,7 +172,80 @@ TEST(Ports, AnAddressOfAnotherMachineIsTheUsersMistake) {
     ASSERT_FALSE(other);
     EXPECT_EQ(other.error().kind, ErrorKind::invalid);
     EXPECT_THAT(other.error().message, HasSubstr("'192.0.2.1' is not an address of this machine"));
-    EXPECT_EQ(listen_on(port(0, "::1")).error().kind, ErrorKind::unsupported);
+}
+
+TEST(Ports, TheKernelsChoiceIsTold) {
+    const auto listener = MUST(listen_on(port(0)));
+    EXPECT_EQ(MUST(bound_port(listener.get())), port_of(listener.get()));
+}
+
+TEST(Ports, OneOfOursMayTakeTheOthersPlace) {
+    const auto old = MUST(listen_on(port(0)));
+    const auto all = port(port_of(old.get()), "0.0.0.0");
+    const auto beside = MUST(listen_beside(all, old.get()));
+    EXPECT_FALSE(listen_on(all)) << "it is not shared any more";
+}
+
+TEST(Ports, OneThatEndsIsFreeAtOnceForUsWhoeverHoldsACopy) {
+    for (const auto protocol : {Protocol::tcp, Protocol::udp}) {
+        auto spec = port(0);
+        spec.protocol = protocol;
+        const auto first = MUST(listen_on(spec));
+        const UniqueFd copy(::fcntl(first.get(), F_DUPFD_CLOEXEC, 0));
+        spec.host = port_of(first.get());
+        EXPECT_EQ(listen_on(spec).error().kind, ErrorKind::conflict);
+        stop_listening(first.get());
+        const auto second = MUST(listen_on(spec));
+        EXPECT_EQ(listen_on(spec).error().kind, ErrorKind::conflict) << "the new one is not shared";
+    }
+}
+
+TEST(Ports, ForActivationTheyBlock) {
+    auto spec = port(0);
+    spec.activation = true;
+    const auto listener = MUST(listen_on(spec));
+    EXPECT_EQ(::fcntl(listener.get(), F_GETFL) & O_NONBLOCK, 0);
+}
+
+// --- who holds a port
+// --------------------------------------------------------------------------------------------------------
+
+constexpr std::string_view kTcp =
+    R"(  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 11111 1 0000000000000000 100 0 0 10 0
+   1: 00000000:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 22222 1 0000000000000000 100 0 0 10 0
+   2: 0100007F:1F91 0100007F:C350 01 00000000:00000000 00:00000000 00000000  1000        0 33333 1 0000000000000000 20 4 30 10 -1
+)";
+constexpr std::string_view kTcp6 =
+    R"(  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 00000000000000000000000000000000:1F92 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000   107        0 44444 1 0000000000000000 100 0 0 10 0
+   1: 00000000000000000000000001000000:1F93 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 55555 1 0000000000000000 100 0 0 10 0
+)";
+
+TEST(PortHolder, IsFoundByPortAndAddress) {
+    EXPECT_EQ(find_holding_socket(kTcp, false, port(8080)), (HoldingSocket{11111, 1000}));
+    EXPECT_EQ(find_holding_socket(kTcp, false, port(8080, "0.0.0.0")), (HoldingSocket{11111, 1000}));
+    EXPECT_EQ(find_holding_socket(kTcp, false, port(8080, "127.0.0.2")), std::nullopt);
+    EXPECT_EQ(find_holding_socket(kTcp, false, port(80, "192.0.2.1")), (HoldingSocket{22222, 0}));
+    EXPECT_EQ(find_holding_socket(kTcp, false, port(8081)), std::nullopt) << "a connection, no listener";
+    EXPECT_EQ(find_holding_socket(kTcp6, true, port(8082)), (HoldingSocket{44444, 107})) << "it serves IPv4, too";
+    EXPECT_EQ(find_holding_socket(kTcp6, true, port(8083, "::1")), (HoldingSocket{55555, 0}));
+    EXPECT_EQ(find_holding_socket(kTcp6, true, port(8083, "::")), (HoldingSocket{55555, 0}));
+    EXPECT_EQ(find_holding_socket(kTcp6, true, port(8083)), std::nullopt);
+}
+
+TEST(PortHolder, MalformedTextFindsNobody) {
+    for (const std::string_view text : {"", "\n\n", "0: :1F90 a 0A b c d e f g", "0: 0100007F1F90 x 0A 0 0 0 1 0 5",
+                                        "0: 01:1F90 x 0A 0 0 0 1 0 5", "0: GG00007F:1F90 x 0A 0 0 0 1 0 5",
+                                        "0: 0100007F:1F90 x 0A 0 0 0 z 0 5", "0: 0100007F:1F90 x 0A 0 0 0 1 0 -5"})
+        EXPECT_EQ(find_holding_socket(text, false, port(8080)), std::nullopt) << text;
+}
+
+TEST(PortHolder, IsThisProcessForASocketOfOurs) {
+    const auto listener = MUST(listen_on(port(0)));
+    const auto holder = describe_holder(port(port_of(listener.get())));
+    ASSERT_TRUE(holder);
+    EXPECT_THAT(*holder, HasSubstr("(pid " + std::to_string(::getpid()) + ")"));
 }
 
 // --- records on disk
@@ -194,6 +268,10 @@ protected:
         info.command = "/app/server -x";
         info.address = "10.89.0.7";
         info.network_mode = "bridge";
+        info.ports = {port(8080), port(8081, "::1")};
+        info.ports[1].activation = true;
+        info.ports[1].name = "web";
+        record.leaving = {port(8082)};
         info.mounts = {{"/data/base", "/", "base", true}, {"/srv", "/data", "data", false}};
         info.stdout_log = folder_ + "/stdout.log";
         info.terminal = false;
@@ -203,7 +281,6 @@ protected:
                        "[run]\ncommand = \"/app/server\"\nargs = [\"-x\"]\n[[ports]]\ncontainer = 80\nhost = 8080\n");
         EXPECT_TRUE(file);
         info.file = without_positions(*file);
-        info.ports = info.file.ports;
         return record;
     }
     Result<RecordPtr> load_it() { return load(loop_.get_executor(), folder_, kId); }
@@ -232,6 +309,7 @@ TEST_F(RecordFile, ComesBackAsItWasWritten) {
     EXPECT_EQ(is.stdout_log, was.stdout_log);
     EXPECT_EQ(is.timings, was.timings);
     EXPECT_EQ(is.ports, was.ports);
+    EXPECT_EQ(back->leaving, record.leaving);
     EXPECT_EQ(to_json(is.file), to_json(was.file));
     EXPECT_TRUE(without_positions(is.file) == was.file);
     ASSERT_EQ(is.mounts.size(), 2U);

@@ -50,7 +50,7 @@ TEST(Control, NamesWhatIsWrongWithARequest) {
     EXPECT_THAT(refused("container", "two words"), HasSubstr("'container'"));
     EXPECT_THAT(refused("container", std::string(200, 'a')), HasSubstr("'container'"));
     EXPECT_THAT(refused("key", ""), HasSubstr("'key'"));
-    EXPECT_THAT(refused("protocol", "udp"), HasSubstr("unsupported: cannot publish protocol 'udp'"));
+    EXPECT_THAT(refused("protocol", "sctp"), HasSubstr("unsupported: cannot publish protocol 'sctp'"));
     EXPECT_THAT(refused("target", "127.0.0.1:80"), HasSubstr("'target'"));
     EXPECT_THAT(refused("target", {{"address", "localhost"}, {"port", 80}}), HasSubstr("'localhost'"));
     EXPECT_THAT(refused("target", {{"address", "127.0.0.1"}, {"port", 0}}), HasSubstr("port"));

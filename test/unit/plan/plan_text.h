@@ -98,6 +98,8 @@ inline std::string step_text(const launch::StepView& view) {
         return "limit " + std::to_string(step.a) + " " + std::to_string(step.c) + (one.empty() ? "" : "/" + one);
     case StepKind::seccomp:
         return "seccomp " + a;
+    case StepKind::pass:
+        return "pass " + a;
     case StepKind::run:
         return "run " + one;
     case StepKind::become:

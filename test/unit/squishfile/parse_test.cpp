@@ -108,6 +108,35 @@ TEST(Parse, PublishesToTheLoopbackUnlessToldOtherwise) {
     EXPECT_EQ(file.ports[0].at, (Position{1, 1}));
 }
 
+TEST(Parse, ReadsRangesAndWhatTheKernelChooses) {
+    const auto file = parsed(R"([[ports]]
+container = "80-82"
+host = "8080-8082"
+address = "::"
+[[ports]]
+container = "90-91"
+host = 0
+protocol = "udp"
+)");
+    ASSERT_EQ(file.ports.size(), 5U);
+    EXPECT_EQ(to_string(file.ports[2]), "[::]:8082:82/tcp");
+    EXPECT_EQ(file.ports[2].at, (Position{1, 1}));
+    EXPECT_EQ(to_string(file.ports[4]), "127.0.0.1:0:91/udp");
+    EXPECT_EQ(without_positions(parsed_json(to_json(file))), without_positions(file));
+}
+
+TEST(Parse, ReadsActivationWhateverTheNetwork) {
+    for (const auto* mode : {"bridge", "none", "host"}) {
+        const auto file = parsed("[[ports]]\ncontainer = 80\nhost = 8080\nactivation = true\nname = \"web\"\n"
+                                 "[network]\nmode = \"" +
+                                 std::string(mode) + "\"\n");
+        ASSERT_EQ(file.ports.size(), 1U);
+        EXPECT_TRUE(file.ports[0].activation);
+        EXPECT_EQ(file.ports[0].name, "web");
+        EXPECT_EQ(without_positions(parsed_json(to_json(file))), without_positions(file));
+    }
+}
+
 TEST(Parse, AcceptsPortsThatOnlyLookAlike) {
     const auto file = parsed(R"(ports = [
         { container = 80, host = 8080 },

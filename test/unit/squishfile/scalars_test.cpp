@@ -192,6 +192,7 @@ TEST(Ports, AreReadFromOneLine) {
         {"[::1]:8080:80", "[::1]:8080:80/tcp"},
         {"[::]:1:65535/udp", "[::]:1:65535/udp"},
         {"[0:0::1]:1:1", "[::1]:1:1/tcp"},
+        {"0:80", "127.0.0.1:0:80/tcp"},
     };
     for (const auto& [text, canonical] : kCases) {
         const auto port = parse_port(text);
@@ -211,10 +212,16 @@ TEST(Ports, AreRefusedWithTheReason) {
         {"8080:", "the container's port must be a number"},
         {":80", "the host's port must be a number"},
         {"8080:0", "the container's port must be a number from 1 to 65535"},
-        {"0:80", "the host's port must be a number from 1 to 65535"},
-        {"65536:80", "the host's port must be a number from 1 to 65535"},
+        {"65536:80", "the host's port must be a number from 0 to 65535"},
         {"8080:65536", "the container's port must be a number from 1 to 65535"},
-        {"8080-8090:80", "the host's port must be a number"},
+        {"8080-8090:80", "the two ranges differ in length"},
+        {"8080-8081:80-81", "one port is wanted, not a range"},
+        {"8081-8080:80-81", "the host's port must be a number"},
+        {"0-1:80-81", "the host's port must be a number"},
+        {"8080-8081:0-1", "the container's port must be a number"},
+        {"1-2-3:80-81", "the host's port must be a number"},
+        {"1-2000:1-2000", "it is more than 1024 ports"},
+        {"127.0.0.1:80", "it must name the port of the host and that of the container"},
         {"8080:80/sctp", "the protocol after '/' must be 'tcp' or 'udp'"},
         {"8080:80/", "the protocol after '/' must be 'tcp' or 'udp'"},
         {"8080:80/UDP", "the protocol after '/' must be 'tcp' or 'udp'"},
@@ -237,6 +244,35 @@ TEST(Ports, AreRefusedWithTheReason) {
         EXPECT_THAT(port.error().message, HasSubstr(message)) << text;
         EXPECT_EQ(port.error().message.find('\x1b'), std::string::npos);
     }
+}
+
+TEST(Ports, OfARangeAreReadOneByOne) {
+    const auto ports = parse_ports("0.0.0.0:8000-8002:80-82/udp");
+    ASSERT_TRUE(ports);
+    ASSERT_EQ(ports->size(), 3U);
+    EXPECT_EQ(to_string((*ports)[0]), "0.0.0.0:8000:80/udp");
+    EXPECT_EQ(to_string((*ports)[2]), "0.0.0.0:8002:82/udp");
+    const auto chosen = parse_ports("0:80-81");
+    ASSERT_TRUE(chosen);
+    ASSERT_EQ(chosen->size(), 2U);
+    EXPECT_EQ(to_string((*chosen)[1]), "127.0.0.1:0:81/tcp");
+    EXPECT_FALSE(ports_collide((*chosen)[0], (*chosen)[1])) << "the kernel chooses two";
+}
+
+TEST(Ports, AreChosenByWhatIsGiven) {
+    const auto port = *parse_port("[::1]:8080:80/udp");
+    for (const auto* text : {"8080", "8080/udp", "8080:80", "[::1]:8080", "[::1]:8080/udp", "[::1]:8080:80/udp"}) {
+        const auto selector = parse_port_selector(text);
+        ASSERT_TRUE(selector) << text;
+        EXPECT_TRUE(matches(*selector, port)) << text;
+    }
+    for (const auto* text : {"8081", "8080/tcp", "8080:81", "127.0.0.1:8080", "[::]:8080"}) {
+        const auto selector = parse_port_selector(text);
+        ASSERT_TRUE(selector) << text;
+        EXPECT_FALSE(matches(*selector, port)) << text;
+    }
+    for (const auto* text : {"", "0", "0:80", "8080-8081", "8080:0", ":80", "8080:", "::1:80", "web"})
+        EXPECT_FALSE(parse_port_selector(text)) << text;
 }
 
 TEST(Ports, CollideOnlyWithinOneFamilyAndProtocol) {
