@@ -139,7 +139,7 @@ Result<bool> read_flag(const Json& body, const char* key, bool standard) {
     return found->get<bool>();
 }
 
-Result<std::string> read_text(const Json& body, const char* key) {
+Result<std::string> optional_text(const Json& body, const char* key) {
     const auto found = body.find(key);
     if (found == body.end() || found->is_null())
         return std::string();
@@ -150,7 +150,7 @@ Result<std::string> read_text(const Json& body, const char* key) {
 
 // "lock" is the text of a squishfile.lock; with "locked" nothing else will do.
 Result<void> read_lock(const Json& body, catalog::Lock& lock, catalog::LockMode& mode) {
-    const auto text = TRY(read_text(body, "lock"));
+    const auto text = TRY(optional_text(body, "lock"));
     const bool required = TRY(read_flag(body, "locked", false));
     if (text.empty() && required)
         return bad("'locked' needs a 'lock'", "write one: squish lock FILE");
@@ -190,8 +190,8 @@ Result<ResolveRequest> read_resolve(const Request& request) {
 Result<PullRequest> read_pull(const Request& request) {
     const auto body = TRY(read_object(request.body, {"name", "version"}));
     PullRequest out;
-    out.name = TRY(read_text(body, "name"));
-    out.requirement = TRY(read_text(body, "version"));
+    out.name = TRY(optional_text(body, "name"));
+    out.requirement = TRY(optional_text(body, "version"));
     if (!catalog::is_layer_name(out.name))
         return bad("'name' must be the name of a layer");
     TRY(catalog::Requirement::parse(out.requirement));
@@ -201,11 +201,11 @@ Result<PullRequest> read_pull(const Request& request) {
 Result<Provider::ImportRequest> read_import(const Request& request) {
     const auto body = TRY(read_object(request.body, {"path", "url", "sha256", "name", "version", "bundle"}));
     Provider::ImportRequest out;
-    out.path = TRY(read_text(body, "path"));
-    out.url = TRY(read_text(body, "url"));
-    out.sha256 = TRY(read_text(body, "sha256"));
-    out.name = TRY(read_text(body, "name"));
-    out.version = TRY(read_text(body, "version"));
+    out.path = TRY(optional_text(body, "path"));
+    out.url = TRY(optional_text(body, "url"));
+    out.sha256 = TRY(optional_text(body, "sha256"));
+    out.name = TRY(optional_text(body, "name"));
+    out.version = TRY(optional_text(body, "version"));
     out.bundle = TRY(read_flag(body, "bundle", false));
     if (out.path.empty() == out.url.empty())
         return bad("either 'path' or 'url' is needed");

@@ -154,8 +154,33 @@ TEST(Applying, RefusesWhatMakesNoSense) {
     EXPECT_THAT(applied([](auto& start) { start.env = {"=x"}; }), HasSubstr("names no variable"));
     EXPECT_THAT(applied([](auto& start) { start.publish = {"80"}; }), HasSubstr("--publish '80'"));
     EXPECT_THAT(applied([](auto& start) { start.name = "a/b"; }), HasSubstr("is no name"));
-    EXPECT_THAT(applied([](auto& start) { start.with = {"debug=1"}; }), HasSubstr("not supported yet"));
-    EXPECT_NE(applied([](auto& start) { start.has_args = true; }), "") << "there is no command that they could be for";
+    EXPECT_THAT(applied([](auto& start) { start.with = {"de/bug=1"}; }), HasSubstr("is no layer and version"));
+    EXPECT_THAT(applied([](auto& start) { start.with = {"debug=one"}; }), HasSubstr("is no layer and version"));
+    EXPECT_EQ(applied([](auto& start) { start.has_args = true; }), "") << "for the command that squish puts together";
+}
+
+TEST(Applying, AddsLayersAndReplacesVersions) {
+    Squishfile file;
+    LayerSpec python, app;
+    python.name = "python";
+    python.source = LayerSpec::Source::version;
+    python.version = "~3.10";
+    app.name = "app";
+    app.path = "/srv/app";
+    file.layers = {python, app};
+    StartOptions start;
+    start.with = {"python=~3.11", "debug", "alpine=3.20"};
+    ASSERT_TRUE(apply(start, file, environment));
+    ASSERT_EQ(file.layers.size(), 4U);
+    EXPECT_EQ(file.layers[0].version, "~3.11");
+    EXPECT_EQ(file.layers[2].name, "debug");
+    EXPECT_EQ(file.layers[2].version, "*");
+    EXPECT_FALSE(file.layers[2].rootfs);
+    EXPECT_TRUE(file.layers[3].rootfs) << "alpine is a rootfs where there is none";
+    start.with = {"app=1"};
+    const auto clash = apply(start, file, environment);
+    ASSERT_FALSE(clash);
+    EXPECT_EQ(clash.error().kind, ErrorKind::conflict);
 }
 
 TEST(ExitCodes, AreTheContracts) {

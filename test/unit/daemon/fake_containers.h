@@ -11,8 +11,69 @@
 
 namespace squish::daemon {
 
+// Layers that are a list.
+class FakeLayers : public Layers {
+public:
+    std::vector<Engine::LayerUse> stored;
+    std::vector<LayerProgress> told; // before pull() answers
+    std::optional<Error> refuse;
+    Provider::ImportRequest last_import;
+    ProvideOptions last_options;
+
+    Task<std::vector<ProvidedLayer>> resolve(Squishfile file, ProvideOptions options, OnLayerProgress) override {
+        last_options = options;
+        std::vector<ProvidedLayer> out;
+        for (const auto& layer : file.layers) {
+            ProvidedLayer one;
+            one.name = layer.name;
+            one.origin = ProvidedLayer::Origin::version;
+            one.version = "1.2.3";
+            one.digest = std::string(64, 'a');
+            out.push_back(std::move(one));
+        }
+        co_return out;
+    }
+    Task<ProvidedLayer> pull(std::string name, std::string, OnLayerProgress on_progress) override {
+        boost::asio::steady_timer pause(co_await boost::asio::this_coro::executor, std::chrono::milliseconds(1));
+        co_await pause.async_wait(kAwait);
+        for (const auto& one : told)
+            on_progress(one);
+        if (!told.empty()) {
+            pause.expires_after(std::chrono::milliseconds(20)); // so that it is sent
+            co_await pause.async_wait(kAwait);
+        }
+        if (refuse)
+            co_return std::unexpected(*refuse);
+        ProvidedLayer layer;
+        layer.name = std::move(name);
+        layer.version = "1.2.3";
+        co_return layer;
+    }
+    Task<Provider::Imported> import(Provider::ImportRequest request, OnLayerProgress) override {
+        last_import = std::move(request);
+        Provider::Imported imported;
+        imported.layer.digest = std::string(64, 'b');
+        co_return imported;
+    }
+    std::vector<Engine::LayerUse> list() override { return stored; }
+    Task<Provider::Verified> verify(std::string reference, OnLayerProgress) override {
+        Provider::Verified verified;
+        verified.digest = std::move(reference);
+        verified.findings.emplace_back("'bin/sh': changed");
+        co_return verified;
+    }
+    Task<std::string> remove(std::string reference) override {
+        if (refuse)
+            co_return std::unexpected(*refuse);
+        co_return reference;
+    }
+    Task<std::vector<StoredLayer>> prune() override { co_return std::vector<StoredLayer>(); }
+};
+
 class FakeContainers : public Containers {
 public:
+    FakeLayers fake_layers;
+    Layers& layers() override { return fake_layers; }
     struct Fake {
         ContainerInfo info;
         std::vector<std::shared_ptr<boost::asio::steady_timer>> waiting;

@@ -228,6 +228,75 @@ TEST_F(Routes, StopsTheDaemonAfterTheAnswer) {
     EXPECT_TRUE(on_loop([&] { return fake_.was_shut_down && stopped_; }));
 }
 
+TEST_F(Routes, ListsTheLayersThatAreStored) {
+    on_loop([&] {
+        Engine::LayerUse use;
+        use.layer.digest = std::string(64, 'c');
+        use.refs.push_back({"python", "3.11.2", use.layer.digest, "ours", 0});
+        use.containers = {"web"};
+        fake_.fake_layers.stored.push_back(use);
+    });
+    const auto answer = ask("GET", "/v1/layers");
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 200"));
+    EXPECT_THAT(answer, HasSubstr(R"("refs":[{"name":"python","version":"3.11.2","source":"ours"}])"));
+    EXPECT_THAT(answer, HasSubstr(R"("containers":["web"])"));
+}
+
+TEST_F(Routes, TellsTheProgressOfAPullAndThenItsResult) {
+    on_loop([&] {
+        LayerProgress progress;
+        progress.layer = "python";
+        progress.stage = LayerProgress::Stage::downloading;
+        progress.bytes = 10;
+        progress.total = 20;
+        fake_.fake_layers.told.push_back(progress);
+    });
+    const auto answer = ask("POST", "/v1/layers/pull?progress=true", R"({"name": "python", "version": "~3.11"})");
+    EXPECT_THAT(answer, HasSubstr("Transfer-Encoding: chunked"));
+    EXPECT_THAT(answer, HasSubstr(R"({"event":"progress","layer":"python","stage":"downloading","bytes":10,"total":20)"));
+    EXPECT_THAT(answer, HasSubstr(R"({"event":"pulled","result":{"name":"python")"));
+    // Without the parameter the same request has one answer.
+    const auto plain = ask("POST", "/v1/layers/pull", R"({"name": "python", "version": "~3.11"})");
+    EXPECT_THAT(plain, StartsWith("HTTP/1.1 200"));
+    EXPECT_THAT(plain, HasSubstr(R"({"name":"python")"));
+}
+
+TEST_F(Routes, APullThatFailsSaysSoInItsStream) {
+    on_loop([&] {
+        fake_.fake_layers.told.emplace_back();
+        fake_.fake_layers.refuse = Error{ErrorKind::not_found, "no such version", "", 0};
+    });
+    const auto answer = ask("POST", "/v1/layers/pull?progress=true", R"({"name": "python", "version": "9"})");
+    EXPECT_THAT(answer, HasSubstr(R"({"event":"failed","status":404,"error":{"kind":"not_found")"));
+    EXPECT_THAT(ask("POST", "/v1/layers/pull", R"({"name": "python", "version": "9"})"), StartsWith("HTTP/1.1 404"));
+}
+
+TEST_F(Routes, RefusesLayerRequestsThatMakeNoSense) {
+    EXPECT_THAT(ask("POST", "/v1/layers/pull", R"({"name": "../x", "version": "1"})"), StartsWith("HTTP/1.1 400"));
+    EXPECT_THAT(ask("POST", "/v1/layers/pull", R"({"name": "python", "version": "one"})"), StartsWith("HTTP/1.1 400"));
+    EXPECT_THAT(ask("POST", "/v1/layers/import", R"({"path": "x.zip"})"), HasSubstr("'path' must be absolute"));
+    EXPECT_THAT(ask("POST", "/v1/layers/import", R"({"path": "/x", "url": "http://x"})"),
+                HasSubstr("either 'path' or 'url'"));
+    EXPECT_THAT(ask("POST", "/v1/layers/import", R"({"path": "/x", "sha256": "AB"})"), HasSubstr("'sha256' must be"));
+    EXPECT_THAT(ask("POST", "/v1/layers/resolve", R"({"squishfile": {"layers": {"a": "/x"}}, "locked": true})"),
+                HasSubstr("'locked' needs a 'lock'"));
+    EXPECT_THAT(ask("POST", "/v1/layers/resolve", R"({"squishfile": {"layers": {"a": "/x"}}, "lock": "format = 9"})"),
+                HasSubstr("squishfile.lock:"));
+}
+
+TEST_F(Routes, ResolvesASquishfileAndItsLock) {
+    const auto answer = ask("POST", "/v1/layers/resolve", R"({"squishfile": {"layers": {"python": "~3.11"}}})");
+    EXPECT_THAT(answer, HasSubstr(R"("digest":"aaaa)"));
+    EXPECT_THAT(answer, HasSubstr("version = \\\"1.2.3\\\""));
+}
+
+TEST_F(Routes, VerifiesAndRemovesLayers) {
+    EXPECT_THAT(ask("POST", "/v1/layers/python@3.11/verify"), HasSubstr(R"("findings":["'bin/sh': changed"])"));
+    EXPECT_THAT(ask("DELETE", "/v1/layers/python%403.11"), HasSubstr(R"({"digest":"python@3.11"})"));
+    on_loop([&] { fake_.fake_layers.refuse = Error{ErrorKind::conflict, "used by container web", "", 0}; });
+    EXPECT_THAT(ask("DELETE", "/v1/layers/python%403.11"), StartsWith("HTTP/1.1 409"));
+}
+
 } // namespace
 
 } // namespace squish::daemon

@@ -32,7 +32,7 @@ Squishfile parse(std::string_view toml) {
 }
 
 ContainerPlan plan_of(std::string_view toml, const Machine& on = machine()) {
-    auto plan = plan_container(parse(toml), "0123", "web", on, "/state/0123");
+    auto plan = plan_container(parse(toml), layers_of(parse(toml)), "0123", "web", on, "/state/0123");
     EXPECT_TRUE(plan) << plan.error().text();
     return plan ? std::move(*plan) : ContainerPlan{};
 }
@@ -229,7 +229,7 @@ TEST(ContainerPlan, OuterMountsComeFirstAndInnerOnesAreMarked) {
         layer.target = target;
         file.layers.push_back(layer);
     }
-    const auto plan = plan_container(file, "0123", "web", machine(), "/state/0123");
+    const auto plan = plan_container(file, layers_of(file), "0123", "web", machine(), "/state/0123");
     ASSERT_TRUE(plan);
     EXPECT_THAT(mounts_text(*plan), HasSubstr("/o -> /srv ro [outer]\n"));
     std::vector<std::string> order;
@@ -303,7 +303,7 @@ TEST(ContainerPlan, UsersAndFoldersOfTheRun) {
 }
 
 TEST(ContainerPlan, ALongNameMakesAHostNameThatTheKernelTakes) {
-    const auto plan = plan_container(parse(kRun), "0123", std::string(80, 'n'), machine(), "/state/0123");
+    const auto plan = plan_container(parse(kRun), {}, "0123", std::string(80, 'n'), machine(), "/state/0123");
     ASSERT_TRUE(plan);
     EXPECT_LE(plan->hostname.size(), 64U);
 }
@@ -357,12 +357,7 @@ TEST_P(Unsupported, IsRefusedNamingTheKey) {
 
 INSTANTIATE_TEST_SUITE_P(
     Keys, Unsupported,
-    ::testing::Values(Refused{"url", "[layers]\nx = { url = \"https://example.org/x.tar\", target = \"/x\" }\n",
-                              "[layers] x"},
-                      Refused{"version", "[layers]\npython = \"3.12\"\n", "[layers] python"},
-                      Refused{"alpine", "[layers]\nalpine = \"3.20\"\n", "[layers] alpine"},
-                      Refused{"base", "[layers]\nbase = \"999\"\n", "[layers] base"},
-                      Refused{"memory", "[resources]\nmemory = \"64M\"\n", "[resources]"},
+    ::testing::Values(Refused{"memory", "[resources]\nmemory = \"64M\"\n", "[resources]"},
                       Refused{"cpus", "[resources]\ncpus = 1.5\n", "[resources]"},
                       Refused{"pids", "[resources]\npids = 10\n", "[resources]"},
                       Refused{"seccomp", "[security]\nseccomp = \"unconfined\"\n", "[security]"},
@@ -379,6 +374,8 @@ TEST(Supported, PassesWhatThisVersionDoes) {
     const char* const files[] = {
         "",
         "[layers]\nbase = \"latest\"\n",
+        "[layers]\npython = \"~3.11\"\nalpine = \"3.20\"\n",
+        "[layers]\nx = { url = \"https://example.org/x.tar\", target = \"/x\" }\n",
         "[layers]\nbase = \"*\"\n",
         "[layers]\nbase = \"1\"\n",
         "[layers]\ndata = { path = \"/srv\", target = \"/data\", rw = true }\n",
@@ -424,7 +421,7 @@ protected:
         auto file = parse_toml("[layers]\napp = { path = \"" + app + "\", target = \"/app\" }\n");
         EXPECT_TRUE(file);
         resolve_paths(*file, folder_, folder_);
-        return default_command(*file);
+        return default_command(layers_of(*file));
     }
 };
 
@@ -433,10 +430,10 @@ TEST_F(DefaultCommand, IsTheAppWhereThatIsAProgram) {
     auto file = parse_toml("[layers]\napp = \"./server\"\n");
     ASSERT_TRUE(file);
     resolve_paths(*file, folder_, folder_);
-    const auto run = MUST(default_command(*file));
+    const auto run = MUST(default_command(layers_of(*file)));
     EXPECT_EQ(run.command, "/app/server");
     EXPECT_TRUE(run.args.empty());
-    const auto plan = MUST(plan_container(*file, "0123", "web", machine(), "/state"));
+    const auto plan = MUST(plan_container(*file, layers_of(*file), "0123", "web", machine(), "/state"));
     EXPECT_THAT(plan.arguments, ElementsAre("/app/server"));
 }
 
@@ -478,10 +475,10 @@ TEST_F(DefaultCommand, AFileThatIsNoProgramOrNothingAtAllIsAnError) {
         EXPECT_EQ(run.error().kind, ErrorKind::invalid);
         EXPECT_THAT(run.error().message, HasSubstr(std::string(app).substr(2)));
     }
-    const auto no_app = default_command(parse("[layers]\nbase = \"latest\"\n"));
+    const auto no_app = default_command({});
     ASSERT_FALSE(no_app);
     EXPECT_THAT(no_app.error().message, HasSubstr("'app'"));
-    EXPECT_FALSE(plan_container(parse("[layers]\nbase = \"latest\"\n"), "0123", "web", machine(), "/state"));
+    EXPECT_FALSE(plan_container(parse("[layers]\nbase = \"latest\"\n"), {}, "0123", "web", machine(), "/state"));
 }
 
 } // namespace
