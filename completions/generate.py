@@ -6,9 +6,10 @@ import re
 import subprocess
 import sys
 
-NESTED = {"port": ["ls", "add", "rm", "rebind"], "daemon": ["start", "stop", "status"]}
-TAKES_FILES = {"run", "create", "validate"}
-TAKES_CONTAINERS = {"stop", "kill", "wait", "rm", "inspect", "logs", "exec", "port ls", "port add", "port rm", "port rebind"}
+NESTED = {"port": ["ls", "add", "rm", "rebind"], "daemon": ["start", "stop", "status"],
+          "layer": ["ls", "pull", "import", "build", "rm", "verify", "prune", "attach", "detach"]}
+TAKES_FILES = {"run", "create", "validate", "lock", "layer import", "layer build"}
+TAKES_CONTAINERS = {"stop", "kill", "wait", "rm", "inspect", "logs", "exec", "port ls", "port add", "port rm", "port rebind", "layer attach", "layer detach"}
 
 
 def help_of(squish, *command):

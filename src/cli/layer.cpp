@@ -285,15 +285,45 @@ int prune_layers(Words words) {
     return 0;
 }
 
-// A program of its own: it reads and writes the user's files as the user, and needs no daemon.
+// By a program of its own: it reads and writes the user's files as the user, and needs no daemon.
 int build_layer(Words words) {
+    std::optional<std::string> name, version, arch, source, output, key;
+    bool replace = false, json = false;
+    std::string folder;
+    Options options("layer build [OPTIONS] DIR",
+                    "Makes a reproducible archive of the folder DIR, and enters it into a layer source.");
+    options.text("--name", "NAME", name, "what squishfiles call it; else as its .squish/layer.toml says")
+        .text("--version", "VERSION", version, "its version; likewise")
+        .text("--arch", "ARCH", arch, "for this architecture, or 'any'; else this machine's")
+        .text("--to", "SOURCE", source, "the folder of the layer source")
+        .text("-o,--output", "FILE", output, "the archive, where there is no source")
+        .text("--sign", "KEY", key, "sign the source's index with this minisign key")
+        .flag("--replace", replace, "a version that the source has with other contents")
+        .flag("--json", json, "as JSON")
+        .positional("DIR", folder);
+    options.note("A source is a folder that any web server can serve; see squishd(8).");
+    if (const auto code = options.parse(words))
+        return *code;
     const auto paths = find_paths();
     if (!paths)
         return give_up(paths.error());
-    const auto program = paths->libexec + "/squish-build";
-    std::vector<char*> arguments{const_cast<char*>("squish layer build")};
-    arguments.insert(arguments.end(), words.begin(), words.end());
+    std::vector<std::string> order{"squish layer build"};
+    const std::pair<const char*, const std::optional<std::string>*> given[] = {
+        {"--name", &name},     {"--version", &version}, {"--arch", &arch},
+        {"--to", &source},     {"--output", &output},   {"--sign", &key}};
+    for (const auto& [option, value] : given)
+        if (*value)
+            order.push_back(std::string(option) + "=" + **value);
+    if (replace)
+        order.emplace_back("--replace");
+    if (json)
+        order.emplace_back("--json");
+    order.insert(order.end(), {"--", folder});
+    std::vector<char*> arguments;
+    for (auto& word : order)
+        arguments.push_back(word.data());
     arguments.push_back(nullptr);
+    const auto program = paths->libexec + "/squish-build";
     ::execv(program.c_str(), arguments.data());
     const auto error = fail_errno("start '" + program + "'");
     return give_up(error.error());

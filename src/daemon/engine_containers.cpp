@@ -23,6 +23,13 @@ public:
     }
     Task<std::string> remove(std::string reference) override { return engine_.remove_layer(std::move(reference)); }
     Task<std::vector<StoredLayer>> prune() override { return engine_.prune_layers(); }
+    Task<LayerInfo> attach(std::string id, std::string name, std::string requirement,
+                           OnLayerProgress on_progress) override {
+        return engine_.attach_layer(std::move(id), std::move(name), std::move(requirement), std::move(on_progress));
+    }
+    Task<LayerInfo> detach(std::string id, std::string name) override {
+        return engine_.detach_layer(std::move(id), std::move(name));
+    }
 
 private:
     Engine& engine_;

@@ -18,6 +18,10 @@ public:
     [[nodiscard]] virtual Task<Provider::Verified> verify(std::string reference, OnLayerProgress on_progress) = 0;
     [[nodiscard]] virtual Task<std::string> remove(std::string reference) = 0;
     [[nodiscard]] virtual Task<std::vector<StoredLayer>> prune() = 0;
+    // In a container that runs.
+    [[nodiscard]] virtual Task<LayerInfo> attach(std::string id, std::string name, std::string requirement,
+                                                 OnLayerProgress on_progress) = 0;
+    [[nodiscard]] virtual Task<LayerInfo> detach(std::string id, std::string name) = 0;
 };
 
 } // namespace squish::daemon

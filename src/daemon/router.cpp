@@ -26,6 +26,8 @@ std::span<const Route> routes() {
         Route{"POST", "/v1/containers/{ref}/ports", post_container_ports},
         Route{"DELETE", "/v1/containers/{ref}/ports", delete_container_ports, {"spec"}},
         Route{"POST", "/v1/containers/{ref}/ports/rebind", post_container_ports_rebind},
+        Route{"POST", "/v1/containers/{ref}/layers", post_container_layers, {"progress"}},
+        Route{"DELETE", "/v1/containers/{ref}/layers/{name}", delete_container_layer},
         Route{"POST", "/v1/containers/{ref}/exec", post_exec, {"wait"}},
         Route{"GET", "/v1/exec/{id}/wait", get_exec_wait},
         Route{"POST", "/v1/exec/{id}/kill", post_exec_kill, {"signal"}},

@@ -60,6 +60,8 @@ Task<void> post_exec_kill(Service&, Exchange&, Parameters);
 
 Task<void> get_container_logs(Service&, Exchange&, Parameters);
 
+Task<void> post_container_layers(Service&, Exchange&, Parameters);
+Task<void> delete_container_layer(Service&, Exchange&, Parameters);
 Task<void> get_layers(Service&, Exchange&, Parameters);
 Task<void> post_layers_resolve(Service&, Exchange&, Parameters);
 Task<void> post_layers_pull(Service&, Exchange&, Parameters);

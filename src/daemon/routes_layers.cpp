@@ -161,6 +161,44 @@ Task<void> post_layers_import(Service& service, Exchange& exchange, Parameters) 
     co_return Result<void>();
 }
 
+Task<void> post_container_layers(Service& service, Exchange& exchange, Parameters parameters) {
+    auto request = read_pull(exchange.request());
+    if (!request)
+        co_return std::unexpected(std::move(request).error());
+    const auto wanted = read_progress(exchange.request().query);
+    if (!wanted)
+        co_return std::unexpected(wanted.error());
+    const auto id = service.containers.find(parameters[0]);
+    if (!id)
+        co_return std::unexpected(id.error());
+    bool streaming = false;
+    auto task = with_progress<LayerInfo>(
+        exchange, *wanted, 200, streaming, [&service, id = *id, asked = *std::move(request)](auto state) mutable {
+            return service.containers.layers().attach(id, std::move(asked.name), std::move(asked.requirement),
+                                                      told_to(state));
+        });
+    const auto layer = co_await std::move(task);
+    if (!layer) {
+        const bool told = co_await conclude_failure(exchange, streaming, layer.error());
+        if (told)
+            co_return Result<void>();
+        co_return std::unexpected(layer.error());
+    }
+    co_await conclude(exchange, streaming, "attached", layer_view(*layer));
+    co_return Result<void>();
+}
+
+Task<void> delete_container_layer(Service& service, Exchange& exchange, Parameters parameters) {
+    const auto id = service.containers.find(parameters[0]);
+    if (!id)
+        co_return std::unexpected(id.error());
+    const auto layer = co_await service.containers.layers().detach(*id, parameters[1]);
+    if (!layer)
+        co_return std::unexpected(layer.error());
+    co_await answer_json(exchange, 200, layer_view(*layer));
+    co_return Result<void>();
+}
+
 Task<void> post_layer_verify(Service& service, Exchange& exchange, Parameters parameters) {
     const auto wanted = read_progress(exchange.request().query);
     if (!wanted)

@@ -219,6 +219,13 @@ Task<Provider::Verified> Engine::verify_layer(std::string reference, OnLayerProg
 Task<std::string> Engine::remove_layer(std::string reference) {
     return impl_->remove_layer(std::move(reference));
 }
+Task<LayerInfo> Engine::attach_layer(std::string id, std::string name, std::string requirement,
+                                     OnLayerProgress on_progress) {
+    return impl_->attach_layer(std::move(id), std::move(name), std::move(requirement), std::move(on_progress));
+}
+Task<LayerInfo> Engine::detach_layer(std::string id, std::string name) {
+    return impl_->detach_layer(std::move(id), std::move(name));
+}
 Task<std::vector<StoredLayer>> Engine::prune_layers() {
     return impl_->prune_layers();
 }

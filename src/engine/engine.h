@@ -151,6 +151,12 @@ public:
     [[nodiscard]] Task<Provider::Verified> verify_layer(std::string reference, OnLayerProgress on_progress);
     // conflict where a container uses it; returns the digest.
     [[nodiscard]] Task<std::string> remove_layer(std::string reference);
+    // Mounts a layer, and what it requires, in a container that runs, at /sdk/NAME, all at once or not at all.
+    // Errors: conflict (it is there already, or the container does not run), and those of pulling it.
+    [[nodiscard]] Task<LayerInfo> attach_layer(std::string id, std::string name, std::string requirement,
+                                               OnLayerProgress on_progress);
+    // Takes one away that was attached. What is open in it stays usable.
+    [[nodiscard]] Task<LayerInfo> detach_layer(std::string id, std::string name);
     // Removes every layer that no container uses; returns what was removed.
     [[nodiscard]] Task<std::vector<StoredLayer>> prune_layers();
 

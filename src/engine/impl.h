@@ -47,6 +47,11 @@ public:
     [[nodiscard]] Task<Provider::Verified> verify_layer(std::string reference, OnLayerProgress on_progress);
     [[nodiscard]] Task<std::string> remove_layer(std::string reference);
     [[nodiscard]] Task<std::vector<StoredLayer>> prune_layers();
+    // attach.cpp
+    [[nodiscard]] Task<LayerInfo> attach_layer(std::string id, std::string name, std::string requirement,
+                                               OnLayerProgress on_progress);
+    [[nodiscard]] Task<LayerInfo> detach_layer(std::string id, std::string name);
+    [[nodiscard]] Task<void> mount_sdks(RecordPtr record, std::vector<LayerInfo> layers);
 
     [[nodiscard]] std::string describe() const;
 

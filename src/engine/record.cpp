@@ -115,9 +115,8 @@ Result<RecordPtr> from_json(const asio::any_io_executor& executor, const std::st
         for (const auto& mount : json.at("mounts"))
             info.mounts.push_back({mount.at("source").get<std::string>(), mount.at("target").get<std::string>(),
                                    mount.at("layer").get<std::string>(), mount.at("read_only").get<bool>()});
-        if (const auto layers = json.find("layers"); layers != json.end()) // older states have none
-            for (const auto& layer : *layers)
-                info.layers.push_back(layer_from_json(layer));
+        for (const auto& layer : json.at("layers"))
+            info.layers.push_back(layer_from_json(layer));
         for (const auto& pair : json.at("environment"))
             record->environment.emplace_back(pair.at(0).get<std::string>(), pair.at(1).get<std::string>());
         for (const auto& warning : json.at("warnings"))

@@ -88,7 +88,7 @@ std::string looked_at(const Layer* app, const std::vector<std::string>& programs
     } else {
         std::vector<std::string> shown;
         for (const auto& program : programs)
-            shown.push_back(quoted(program));
+            shown.push_back(quoted(fs::path(program).filename()));
         text += ", and the layer 'app' (" + quoted(app->path) + ")";
         if (!is_folder(app->path))
             text += " is not an executable file";

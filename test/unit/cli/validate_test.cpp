@@ -90,8 +90,10 @@ TEST_F(Validate, ResolvesPathsAgainstTheFilesFolder) {
     write("app", "");
     const auto loaded = load(file, StartOptions{});
     ASSERT_TRUE(loaded) << loaded.error().text();
-    EXPECT_EQ(loaded->layers.at(0).path, folder_ + "/app");
-    const auto body = create_body(*loaded, true);
+    EXPECT_EQ(loaded->file.layers.at(0).path, folder_ + "/app");
+    StartOptions removing;
+    removing.remove = true;
+    const auto body = create_body(*loaded, removing);
     EXPECT_EQ(body["squishfile"]["layers"]["app"]["target"], "/app/app");
     EXPECT_EQ(body["remove"], true);
 }

@@ -67,6 +67,17 @@ public:
             co_return std::unexpected(*refuse);
         co_return reference;
     }
+    Task<LayerInfo> attach(std::string id, std::string name, std::string, OnLayerProgress) override {
+        LayerInfo info;
+        info.name = std::move(name);
+        info.target = "/sdk/" + info.name + " of " + id;
+        co_return info;
+    }
+    Task<LayerInfo> detach(std::string, std::string name) override {
+        LayerInfo info;
+        info.name = std::move(name);
+        co_return info;
+    }
     Task<std::vector<StoredLayer>> prune() override { co_return std::vector<StoredLayer>(); }
 };
 

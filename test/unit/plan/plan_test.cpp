@@ -447,8 +447,11 @@ TEST_F(DefaultCommand, IsTheOnlyProgramInTheAppsFolder) {
 
 TEST_F(DefaultCommand, LinksToProgramsCount) {
     std::filesystem::create_directories(at("app"));
+    std::filesystem::create_directories(at("app/bin"));
+    program("app/bin/server");
     program("elsewhere");
-    std::filesystem::create_symlink(at("elsewhere"), at("app/link"));
+    std::filesystem::create_symlink("bin/server", at("app/link"));
+    std::filesystem::create_symlink(at("elsewhere"), at("app/outside")); // nothing is there in the container
     std::filesystem::create_symlink("/no/such/file", at("app/dangling"));
     EXPECT_EQ(MUST(command("./app")).command, "/app/link");
 }
