@@ -124,13 +124,15 @@ launch::PlanReader map_plan(int memfd) {
             const auto kind = static_cast<launch::StepKind>(view.step->kind);
             if (kind == launch::StepKind::run)
                 run(view.text1);
+            if (kind == launch::StepKind::leave)
+                raw::exit(0);
             const long result =
                 kind == launch::StepKind::become ? become_payload(state, view.text1) : perform(state, view);
             if (result < 0)
                 give_up(result);
         }
         if (!plan.valid() || message.last)
-            give_up(-EBADMSG); // a last plan ends with run or become
+            give_up(-EBADMSG); // a last plan ends with run, become or leave
     }
 }
 
