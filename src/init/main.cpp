@@ -84,11 +84,11 @@ launch::PlanReader map_plan(int memfd) {
         give_up(child);
     if (child == 0) {
         // Out of the way of what the payload is passed.
-        const long report = raw::call(__NR_fcntl, pipe[1], F_DUPFD_CLOEXEC, kFirstPassed + kMaxPassed);
-        if (report >= 0)
+        const long moved = raw::call(__NR_fcntl, pipe[1], F_DUPFD_CLOEXEC, kFirstPassed + kMaxPassed);
+        if (moved >= 0)
             raw::close(pipe[1]);
-        const int out = report >= 0 ? raw::as_int(report) : pipe[1];
-        const long error = report >= 0 ? become_payload(state, command) : report;
+        const int out = moved >= 0 ? raw::as_int(moved) : pipe[1];
+        const long error = moved >= 0 ? become_payload(state, command) : moved;
         raw::write(out, &error, sizeof error);
         raw::exit(kCannotStart);
     }
