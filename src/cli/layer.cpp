@@ -127,7 +127,7 @@ void print_notes(const Json& layer) {
     for (const auto& [name, count] : notes->items())
         if (count.is_number_unsigned() && count != 0)
             warn("note: " + printable(name) + ": " + std::to_string(count.get<std::uint64_t>()) +
-                 " (see squish-layers(7))");
+                 " (see ARCHIVES in squishfile.toml(5))");
 }
 
 int pull_layers(Words words) {
