@@ -355,20 +355,20 @@ TEST_P(Unsupported, IsRefusedNamingTheKey) {
     EXPECT_FALSE(refused.error().remedy.empty());
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Keys, Unsupported,
-    ::testing::Values(Refused{"memory", "[resources]\nmemory = \"64M\"\n", "[resources]"},
-                      Refused{"cpus", "[resources]\ncpus = 1.5\n", "[resources]"},
-                      Refused{"pids", "[resources]\npids = 10\n", "[resources]"},
-                      Refused{"seccomp", "[security]\nseccomp = \"unconfined\"\n", "[security]"},
-                      Refused{"capabilities", "[security]\ncapabilities = [\"CAP_NET_RAW\"]\n", "[security]"},
-                      Refused{"health", "[health]\ncommand = [\"true\"]\n", "[health]"},
-                      Refused{"restart", "[restart]\npolicy = \"always\"\n", "[restart]"},
-                      Refused{"procfs_memory", "[procfs]\nmemory = \"1G\"\n", "[procfs]"},
-                      Refused{"procfs_cpus", "[procfs]\ncpus = 2\n", "[procfs]"},
-                      Refused{"networks", "[network]\nnetworks = [\"a\"]\n", "[network]"},
-                      Refused{"aliases", "[network]\naliases = [\"a\"]\n", "[network]"}),
-    [](const auto& one) { return std::string(one.param.what); });
+INSTANTIATE_TEST_SUITE_P(Keys, Unsupported,
+                         ::testing::Values(Refused{"memory", "[resources]\nmemory = \"64M\"\n", "[resources]"},
+                                           Refused{"cpus", "[resources]\ncpus = 1.5\n", "[resources]"},
+                                           Refused{"pids", "[resources]\npids = 10\n", "[resources]"},
+                                           Refused{"seccomp", "[security]\nseccomp = \"unconfined\"\n", "[security]"},
+                                           Refused{"capabilities", "[security]\ncapabilities = [\"CAP_NET_RAW\"]\n",
+                                                   "[security]"},
+                                           Refused{"health", "[health]\ncommand = [\"true\"]\n", "[health]"},
+                                           Refused{"restart", "[restart]\npolicy = \"always\"\n", "[restart]"},
+                                           Refused{"procfs_memory", "[procfs]\nmemory = \"1G\"\n", "[procfs]"},
+                                           Refused{"procfs_cpus", "[procfs]\ncpus = 2\n", "[procfs]"},
+                                           Refused{"networks", "[network]\nnetworks = [\"a\"]\n", "[network]"},
+                                           Refused{"aliases", "[network]\naliases = [\"a\"]\n", "[network]"}),
+                         [](const auto& one) { return std::string(one.param.what); });
 
 TEST(Supported, PassesWhatThisVersionDoes) {
     const char* const files[] = {
