@@ -10,6 +10,16 @@ NESTED = {"port": ["ls", "add", "rm", "rebind"], "daemon": ["start", "stop", "st
           "layer": ["ls", "pull", "import", "build", "rm", "verify", "prune", "attach", "detach"]}
 TAKES_FILES = {"run", "create", "validate", "lock", "layer import", "layer build"}
 TAKES_CONTAINERS = {"stop", "kill", "wait", "rm", "inspect", "logs", "exec", "port ls", "port add", "port rm", "port rebind", "layer attach", "layer detach"}
+TAKES_LAYERS = {"layer rm", "layer verify"}
+LISTS = {"containers": "squish ps -aq 2>/dev/null", "layers": "squish layer ls -q 2>/dev/null"}
+
+
+def argument_of(command):
+    """What completes the arguments that are no options."""
+    for what, commands in (("files", TAKES_FILES), ("containers", TAKES_CONTAINERS), ("layers", TAKES_LAYERS)):
+        if command in commands:
+            return what
+    return ""
 
 
 def help_of(squish, *command):
@@ -62,11 +72,12 @@ def bash(commands, table):
     out += "    esac\n    case $command in\n"
     for command, (_, options) in table.items():
         words = [word for short, long, _, _ in options for word in (short, long) if word]
-        what = "files" if command in TAKES_FILES else "containers" if command in TAKES_CONTAINERS else ""
+        what = argument_of(command)
         out += f"    '{command}')\n        options='{' '.join(words)}'\n" + (f"        what={what}\n" if what else "") + "        ;;\n"
     out += "    esac\n    case $cur in\n    -*) COMPREPLY=($(compgen -W \"$options\" -- \"$cur\")) ;;\n    *)\n        case $what in\n"
     out += "        files) COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n"
-    out += "        containers) COMPREPLY=($(compgen -W \"$(squish ps -aq 2>/dev/null)\" -- \"$cur\")) ;;\n"
+    for what, listing in LISTS.items():
+        out += f"        {what}) COMPREPLY=($(compgen -W \"$({listing})\" -- \"$cur\")) ;;\n"
     return out + "        esac\n        ;;\n    esac\n}\n\ncomplete -o filenames -F _squish squish\n"
 
 
@@ -75,8 +86,10 @@ def zsh_quote(text):
 
 
 def zsh(commands, table):
-    out = "#compdef squish\n" + HEADER + "\n_squish_containers() {\n    local -a ids\n    ids=(${(f)\"$(squish ps -aq 2>/dev/null)\"})\n"
-    out += "    compadd -a ids\n}\n\n_squish() {\n    local -a commands\n"
+    out = "#compdef squish\n" + HEADER + "\n"
+    for what, listing in LISTS.items():
+        out += f"_squish_{what}() {{\n    local -a found\n    found=(${{(f)\"$({listing})\"}})\n    compadd -a found\n}}\n\n"
+    out += "_squish() {\n    local -a commands\n"
     out += "    if (( CURRENT == 2 )); then\n        commands=(\n"
     for name, summary in commands.items():
         out += f"            '{name}:{zsh_quote(summary)}'\n"
@@ -93,7 +106,8 @@ def zsh(commands, table):
             for name in (short, long):
                 if name:
                     out += f"            '*{name}[{zsh_quote(text)}]{value}' \\\n"
-        action = "_files" if command in TAKES_FILES else "_squish_containers" if command in TAKES_CONTAINERS else ""
+        what = argument_of(command)
+        action = f"_squish_{what}" if what in LISTS else "_files" if what else ""
         out += (f"            '*:argument:{action}'\n" if action else "            && return\n") + "        ;;\n"
     return out + "    esac\n}\n\n_squish \"$@\"\n"
 
@@ -114,10 +128,11 @@ def fish(commands, table):
         for short, long, placeholder, text in options:
             flags = (f"-s {short[1:]} " if short else "") + f"-l {long[2:]}" + (" -x" if placeholder else "")
             out += f"complete -c squish -n '{seen}' {flags} -d {fish_quote(text)}\n"
-        if command in TAKES_FILES:
+        what = argument_of(command)
+        if what == "files":
             out += f"complete -c squish -n '{seen}' -F\n"
-        elif command in TAKES_CONTAINERS:
-            out += f"complete -c squish -n '{seen}' -a '(squish ps -aq 2>/dev/null)'\n"
+        elif what:
+            out += f"complete -c squish -n '{seen}' -a '({LISTS[what]})'\n"
     return out
 
 

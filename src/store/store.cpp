@@ -326,7 +326,7 @@ Result<void> Store::remember_url(const std::string& url, const std::string& dige
 }
 
 std::optional<Store::Seen> Store::seen(int file) const {
-    struct stat info {};
+    struct stat info{};
     if (::fstat(file, &info) < 0)
         return std::nullopt;
     const auto known = seen_.find(identity(info));
@@ -336,12 +336,12 @@ std::optional<Store::Seen> Store::seen(int file) const {
 }
 
 void Store::remember_seen(int file, const Seen& seen) {
-    struct stat info {};
+    struct stat info{};
     if (::fstat(file, &info) < 0)
         return;
     // A file that changed just now may change again within the same tick of its time stamps.
-    const auto now = std::chrono::duration_cast<std::chrono::seconds>(
-        std::chrono::system_clock::now().time_since_epoch());
+    const auto now =
+        std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch());
     if (now.count() - info.st_ctim.tv_sec < 2)
         return;
     if (seen_.size() >= kMaxSeen)

@@ -16,7 +16,7 @@ def man_options(text):
     """The long and short options that a part of a manual page's source introduces (in the lines after .TP)."""
     found = []
     for line in re.findall(r"^\.TP\n(.*)$", text, re.M):
-        found += re.findall(r"(?<![\w-])(-\w|--[a-z][a-z-]*)", line.replace("\\-", "-").replace("\\fR", " ").replace("\\fI", " "))
+        found += re.findall(r"(?<![\w-])(-\w|--[a-z][a-z0-9-]*)", line.replace("\\-", "-").replace("\\fR", " ").replace("\\fI", " "))
     return found
 
 
@@ -34,7 +34,7 @@ def check_squish_page(generate, squish, page, errors):
         if wanted != found:
             errors.append(f"squish {command}: --help has {wanted}, squish.1 has {found}")
     for title in sections:
-        if title not in table and "," not in title and title not in ("layer",):
+        if title not in table and title not in ("network",): # the first of those that are not supported yet
             errors.append(f"squish.1 has a section for '{title}', which squish does not know")
     if len(table) < 15:
         errors.append(f"only {len(table)} commands were found in squish --help")
