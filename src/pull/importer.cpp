@@ -256,10 +256,12 @@ Task<StoredLayer> Importer::download_locked(Download what, std::string key, OnLa
     }
     if (auto stored = store_.find(what.sha256)) // by whom we waited for
         co_return *std::move(stored);
-    constexpr int kAttempts = 3; // a server whose content turned out wrong is not asked again: see squish-fetch
-    for (int attempt = 1;; ++attempt) {
+    // squish-fetch gives a mirror up after a few times, and comes to an end by itself: this is for one that does not.
+    constexpr std::size_t kAttemptsPerMirror = 12;
+    for (std::size_t attempt = 1;; ++attempt) {
         auto layer = co_await download_once(what, key, on_progress, label);
-        const bool again = !layer && layer.error().kind == ErrorKind::conflict && attempt < kAttempts;
+        const bool again = !layer && layer.error().kind == ErrorKind::conflict &&
+                           attempt < kAttemptsPerMirror * what.urls.size();
         if (!again)
             co_return layer;
     }
@@ -302,6 +304,8 @@ Task<StoredLayer> Importer::download_once(Download what, std::string key, OnLaye
     auto layer = co_await unpack(reader.get(), false, what.sha256, what.urls.front(), on_progress, label);
     reader.reset();
     co_await fetched->done.wait();
+    if (!layer && !fetched->result && fetched->result.error().sys_errno == EPIPE)
+        co_return layer; // who unpacks gave up first
     if (!fetched->result)
         co_return std::unexpected(std::move(fetched->result).error()); // it knows better why an archive broke off
     if (fetched->result->body.value("restart", Json(false)) == true)
