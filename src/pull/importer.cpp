@@ -127,12 +127,23 @@ Task<Json> Importer::work(Json request, std::vector<int> fds, HelperClient::OnPr
 }
 
 Task<void> Importer::remove(Store::Staging staging) {
-    auto order = request("remove");
-    order["name"] = staging.name;
+    // Whoever wrote to it, for a squishd that was killed, may be about to end; a worker may be killed.
+    constexpr int kAttempts = 6;
+    constexpr std::chrono::milliseconds kPause{100}; // the first; 3 s in all
     const auto folder = store_.staging_folder();
-    std::vector<int> fds;
-    fds.push_back(folder.get());
-    CO_TRY(co_await work(std::move(order), std::move(fds)));
+    for (int attempt = 1;; ++attempt) {
+        auto order = request("remove");
+        order["name"] = staging.name;
+        std::vector<int> fds;
+        fds.push_back(folder.get());
+        auto removed = co_await work(std::move(order), std::move(fds));
+        if (removed)
+            break;
+        if (attempt == kAttempts)
+            co_return std::unexpected(std::move(removed).error());
+        asio::steady_timer pause(executor_, kPause * (1 << (attempt - 1)));
+        co_await pause.async_wait(kAwait);
+    }
     store_.discard(std::move(staging));
     co_return Result<void>{};
 }
@@ -195,7 +206,10 @@ Task<std::optional<StoredLayer>> Importer::import_file(std::string path, OnLayer
         if (auto layer = store_.find(seen->digest))
             co_return layer;
     }
-    CO_TRY_TO(auto layer, co_await unpack(file.get(), false, "", path, std::move(on_progress), std::move(label)));
+    auto unpacked = co_await unpack(file.get(), false, "", path, std::move(on_progress), std::move(label));
+    if (!unpacked)
+        co_return std::unexpected(std::move(unpacked).error().within("'" + printable(path) + "'"));
+    auto layer = *std::move(unpacked);
     const bool plain = layer.kind == StoredLayer::Kind::file;
     Store::Seen seen;
     seen.digest = layer.digest;
@@ -212,7 +226,10 @@ Task<std::optional<StoredLayer>> Importer::import_file(std::string path, OnLayer
 // A folder has no archive to be named after: its manifest says what it is.
 Task<StoredLayer> Importer::import_folder(std::string path, OnLayerProgress on_progress, std::string label) {
     CO_TRY_TO(const auto folder, os::open_file(path, O_RDONLY | O_DIRECTORY));
-    co_return co_await unpack(folder.get(), true, "", path, std::move(on_progress), std::move(label));
+    auto layer = co_await unpack(folder.get(), true, "", path, std::move(on_progress), std::move(label));
+    if (!layer)
+        co_return std::unexpected(std::move(layer).error().within("'" + printable(path) + "'"));
+    co_return layer;
 }
 
 Task<StoredLayer> Importer::download(Download what, OnLayerProgress on_progress, std::string label) {

@@ -111,9 +111,12 @@ Task<void> Provider::remove(std::string digest) {
 }
 
 Task<void> Provider::clean_up() {
-    for (auto& staging : store_.abandoned())
-        CO_TRY(co_await importer_.remove(std::move(staging)));
-    co_return Result<void>{};
+    Result<void> result;
+    auto abandoned = store_.abandoned();
+    for (auto& staging : abandoned)
+        if (auto removed = co_await importer_.remove(std::move(staging)); !removed)
+            result = std::move(removed); // the others can go still
+    co_return result;
 }
 
 Result<std::string> Provider::find(std::string_view reference) {
