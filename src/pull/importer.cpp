@@ -126,6 +126,15 @@ Task<Json> Importer::work(Json request, std::vector<int> fds, HelperClient::OnPr
     co_return std::move(answer.body);
 }
 
+Task<std::string> Importer::digest_of(std::string path) {
+    CO_TRY_TO(const auto file, os::open_file(path, O_RDONLY | O_NONBLOCK));
+    std::vector<int> fds;
+    fds.push_back(file.get());
+    auto order = request("hash");
+    CO_TRY_TO(const auto answer, co_await work(std::move(order), std::move(fds)));
+    co_return wire::get_string(answer, "sha256");
+}
+
 Task<void> Importer::remove(Store::Staging staging) {
     auto order = request("remove");
     order["name"] = staging.name;
@@ -137,9 +146,9 @@ Task<void> Importer::remove(Store::Staging staging) {
     co_return Result<void>{};
 }
 
-// `expected`: the digest that the archive must have, empty where any will do.
-Task<StoredLayer> Importer::unpack(int input, bool from_folder, std::string expected, std::string origin,
-                                   OnLayerProgress on_progress, std::string label) {
+Task<StoredLayer> Importer::unpack(int input, Vouch vouch, std::string origin, OnLayerProgress on_progress,
+                                   std::string label) {
+    const bool from_folder = !vouch;
     CO_TRY_TO(auto staging, store_.stage());
     CO_TRY_TO(const auto manifest, os::open_at(staging.folder.get(), "manifest", O_RDWR | O_CREAT | O_EXCL, 0600));
     auto order = request(from_folder ? "import" : "unpack");
@@ -152,13 +161,18 @@ Task<StoredLayer> Importer::unpack(int input, bool from_folder, std::string expe
     fds.push_back(staging.tree.get());
     fds.push_back(manifest.get());
     const auto finished = co_await work(std::move(order), std::move(fds), unpack_progress(on_progress, label));
+    Result<std::string> vouched = std::string();
+    if (vouch) {
+        auto asked = vouch();
+        vouched = co_await std::move(asked);
+    }
     const auto committed = [&]() -> Result<StoredLayer> {
+        TRY(vouched); // it knows better why an archive broke off
         const auto& answer = TRY(finished);
         StoredLayer layer;
         layer.digest = TRY(wire::get_string(answer, from_folder ? "tree_digest" : "input_sha256"));
-        if (!expected.empty() && layer.digest != expected)
-            return fail(ErrorKind::invalid, "the sha256 of " + origin + " is " + layer.digest + ", not " + expected,
-                        "the file changed, or is not what was meant: check the digest");
+        if (!from_folder && layer.digest != *vouched)
+            return fail(ErrorKind::invalid, "'" + printable(origin) + "' changed while it was read", "try again");
         layer.kind = text_of(answer, "kind") == "file" ? StoredLayer::Kind::file : StoredLayer::Kind::tree;
         layer.tree_digest = text_of(answer, "tree_digest");
         layer.bytes = count_of(answer, "bytes");
@@ -195,7 +209,21 @@ Task<std::optional<StoredLayer>> Importer::import_file(std::string path, OnLayer
         if (auto layer = store_.find(seen->digest))
             co_return layer;
     }
-    CO_TRY_TO(auto layer, co_await unpack(file.get(), false, "", path, std::move(on_progress), std::move(label)));
+    // Hashed by another process, beside the one that unpacks it.
+    auto hashed = std::make_shared<Side<std::string>>(executor_);
+    asio::co_spawn(
+        executor_,
+        [this, hashed, path]() -> asio::awaitable<void> {
+            hashed->result = co_await digest_of(path);
+            hashed->done.open();
+        },
+        asio::detached);
+    Vouch vouch = [hashed]() -> Task<std::string> {
+        co_await hashed->done.wait();
+        co_return hashed->result;
+    };
+    CO_TRY_TO(auto layer,
+              co_await unpack(file.get(), std::move(vouch), path, std::move(on_progress), std::move(label)));
     const bool plain = layer.kind == StoredLayer::Kind::file;
     Store::Seen seen;
     seen.digest = layer.digest;
@@ -212,7 +240,8 @@ Task<std::optional<StoredLayer>> Importer::import_file(std::string path, OnLayer
 // A folder has no archive to be named after: its manifest says what it is.
 Task<StoredLayer> Importer::import_folder(std::string path, OnLayerProgress on_progress, std::string label) {
     CO_TRY_TO(const auto folder, os::open_file(path, O_RDONLY | O_DIRECTORY));
-    co_return co_await unpack(folder.get(), true, "", path, std::move(on_progress), std::move(label));
+    Vouch none;
+    co_return co_await unpack(folder.get(), std::move(none), path, std::move(on_progress), std::move(label));
 }
 
 Task<StoredLayer> Importer::download(Download what, OnLayerProgress on_progress, std::string label) {
@@ -299,13 +328,18 @@ Task<StoredLayer> Importer::download_once(Download what, std::string key, OnLaye
             fetched->done.open();
         },
         asio::detached);
-    auto layer = co_await unpack(reader.get(), false, what.sha256, what.urls.front(), on_progress, label);
+    // Only its answer says that what came through the pipe is right.
+    Vouch vouch = [fetched]() -> Task<std::string> {
+        co_await fetched->done.wait();
+        if (!fetched->result)
+            co_return std::unexpected(fetched->result.error());
+        if (fetched->result->body.value("restart", Json(false)) == true)
+            co_return fail(ErrorKind::conflict, "the download had to begin anew");
+        co_return wire::get_string(fetched->result->body, "sha256");
+    };
+    auto layer = co_await unpack(reader.get(), std::move(vouch), what.urls.front(), on_progress, label);
     reader.reset();
     co_await fetched->done.wait();
-    if (!fetched->result)
-        co_return std::unexpected(std::move(fetched->result).error()); // it knows better why an archive broke off
-    if (fetched->result->body.value("restart", Json(false)) == true)
-        co_return fail(ErrorKind::conflict, "the download had to begin anew");
     if (layer)
         ::unlink(part.c_str()); // what it held is unpacked
     if (layer && on_progress) {
