@@ -4,6 +4,7 @@
 //   Input ──▶ libarchive's filter ──▶ Block ──queue of 8──▶ whoever parses the tar
 //   Decompressing and writing files take about the same time, so two processors halve it. The first block is made by
 //   open() itself, since it decides whether there is a tar at all; start() hands the rest to the thread.
+//   gzip is undone by zlib itself: libarchive does not look at its checksum (3.6, "TODO: Verify the length and CRC").
 //   Exactly one filter is used, the one that was recognised: an archive compressed twice is no tar, it is a file.
 #pragma once
 
@@ -25,7 +26,7 @@ namespace squish::archive {
 class Decoder {
 public:
     // `input` is borrowed, and used by nobody else until the decoder is gone.
-    Decoder(Input& input, Kind kind, const Limits& limits) : input_(input), kind_(kind), limits_(limits) {}
+    Decoder(Input& input, Kind kind, const Limits& limits);
     Decoder(const Decoder&) = delete;
     Decoder& operator=(const Decoder&) = delete;
     ~Decoder(); // ends the thread
@@ -41,9 +42,12 @@ public:
     [[nodiscard]] Result<void> drain();
 
     struct Callbacks; // for libarchive
+    class Gunzip;
 
 private:
+    [[nodiscard]] Result<void> open_filter();
     [[nodiscard]] Result<bool> decode(std::string& block); // false at the end; appends
+    [[nodiscard]] Result<std::string_view> piece();        // the next decoded bytes; empty at the end
     [[nodiscard]] Result<void> check_ratio() const;
     void run() noexcept;
 
@@ -54,6 +58,7 @@ private:
     Kind kind_;
     Limits limits_;
     Reader reader_;
+    std::unique_ptr<Gunzip> gunzip_;
     std::uint64_t decoded_ = 0;
     Error input_error_; // of a read, which libarchive only knows as a failure
 

@@ -1,5 +1,5 @@
-// Hashes files in a thread of its own, beside whoever writes them: decompressing, writing and hashing take about the same
-// time, and a machine with two processors can do two of them at once.
+// Hashes files in a thread of its own, beside whoever writes them: decompressing, writing and hashing take about the
+// same time, and a machine with two processors can do two of them at once.
 //
 // Bytes are shared where their block can be (it then lives until they were hashed), else copied. What waits is limited.
 #pragma once
@@ -33,7 +33,8 @@ public:
     // The next bytes of the file at hand. `block` may be null, or another than the one that `bytes` lie in.
     void add(const Block& block, std::string_view bytes);
     void add_zeros(std::uint64_t count);
-    // The file at hand is whole; the next begins. An inode that comes again (its file was replaced) has the last digest.
+    // The file at hand is whole; the next begins. An inode that comes again (its file was replaced) has the last
+    // digest.
     void end(ino_t inode);
     // Waits for all.
     [[nodiscard]] Digests take();

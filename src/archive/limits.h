@@ -12,7 +12,8 @@ struct Limits {
     std::uint64_t file_bytes = 8ULL << 30;
     // Every header counts, also one that is skipped. Debian's whole python3 is 10,000, a big node_modules 200,000.
     std::uint64_t entries = 500'000;
-    // Unpacked bytes for each byte read, above the floor. Text reaches 20:1, zeros 1,000:1 (deflate) to 30,000:1 (zstd).
+    // Unpacked bytes for each byte read, above the floor. Text reaches 20:1, zeros 1,000:1 (deflate) to 30,000:1
+    // (zstd).
     std::uint64_t ratio = 200;
     std::uint64_t ratio_floor = 64ULL << 20;
     std::size_t path_bytes = 4096; // PATH_MAX: what the kernel resolves in one call

@@ -164,7 +164,8 @@ Record record_of(const std::string& path, const struct stat& info) {
     record.mode = info.st_mode & 07777;
     record.uid = info.st_uid;
     record.gid = info.st_gid;
-    record.size = S_ISDIR(info.st_mode) ? 0 : static_cast<std::uint64_t>(info.st_size); // a folder's is the filesystem's
+    record.size =
+        S_ISDIR(info.st_mode) ? 0 : static_cast<std::uint64_t>(info.st_size); // a folder's is the filesystem's
     record.seconds = info.st_mtim.tv_sec;
     record.nanoseconds = info.st_mtim.tv_nsec;
     record.path = path;

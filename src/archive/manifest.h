@@ -7,7 +7,8 @@
 //   h PATH FIRST                     a hard link: the same file as FIRST, which has an `f` or `l` line before it
 //
 // MODE is octal without the type, MTIME is seconds.nanoseconds, PATH is "." for the root. In names and targets each
-// byte that is not printable ASCII, the blank and the backslash are \xNN. The sha256 of the whole text is the tree digest.
+// byte that is not printable ASCII, the blank and the backslash are \xNN. The sha256 of the whole text is the tree
+// digest.
 #pragma once
 
 #include "archive/sha256.h"

@@ -165,7 +165,7 @@ public:
         if (done != ARCHIVE_OK)
             return failed();
         const std::unique_ptr<::archive_entry, void (*)(::archive_entry*)> entry(::archive_entry_new(),
-                                                                                  &::archive_entry_free);
+                                                                                 &::archive_entry_free);
         ::archive_entry_set_pathname(entry.get(), "data");
         ::archive_entry_set_filetype(entry.get(), AE_IFREG);
         if (::archive_write_header(writer, entry.get()) != ARCHIVE_OK)

@@ -25,10 +25,10 @@ struct Packed {
     std::uint64_t bytes = 0; // of the files
 };
 
-// Reproducible tar.zst: equal content gives equal bytes, whoever packs it, when and where. Sorted; times as given; owner
-// 0:0; modes 0755 for folders and for files that somebody may execute, else 0644; hard links within the folder kept;
-// user.* attributes kept; zstd at a fixed level in one thread (equal bytes need the same libzstd).
-// Refuses sockets, pipes and devices. Both fds are borrowed; `output` is written from where it stands, in order.
+// Reproducible tar.zst: equal content gives equal bytes, whoever packs it, when and where. Sorted; times as given;
+// owner 0:0; modes 0755 for folders and for files that somebody may execute, else 0644; hard links within the folder
+// kept; user.* attributes kept; zstd at a fixed level in one thread (equal bytes need the same libzstd). Refuses
+// sockets, pipes and devices. Both fds are borrowed; `output` is written from where it stands, in order.
 [[nodiscard]] Result<Packed> pack(int folder, int output, const PackOptions& options = {});
 
 // The folder's content into an empty folder, by the rules of unpack() and with its manifest: modes, owners and times as

@@ -1,4 +1,5 @@
-// libarchive, owned and with its errors as ours. The only files that know libarchive are reader.cpp, unpack.cpp (entries) and pack.cpp.
+// libarchive, owned and with its errors as ours. The only files that know libarchive are reader.cpp, unpack.cpp
+// (entries) and pack.cpp.
 #pragma once
 
 #include "base/result.h"

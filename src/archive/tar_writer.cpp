@@ -34,7 +34,7 @@ std::size_t cut_of(const std::string& path) {
         return 0;
     const auto slash = path.find('/', path.size() - 101);
     return slash == std::string::npos || slash > 155 || slash == 0 || slash + 1 == path.size() ? std::string::npos
-                                                                                                : slash;
+                                                                                               : slash;
 }
 
 std::array<char, kBlock> ustar(const TarHeader& header, const std::string& path, char type) {
@@ -106,7 +106,8 @@ Result<void> TarWriter::header(const TarHeader& header) {
     if (const auto records = pax_records(header, path); !records.empty()) {
         TarHeader extra;
         extra.size = records.size();
-        const auto block = ustar(extra, "PaxHeaders/" + header.path.substr(header.path.rfind('/') + 1).substr(0, 80), 'x');
+        const auto block =
+            ustar(extra, "PaxHeaders/" + header.path.substr(header.path.rfind('/') + 1).substr(0, 80), 'x');
         TRY(sink_({block.data(), block.size()}));
         TRY(write(records));
         TRY(pad());

@@ -28,7 +28,7 @@ namespace squish::archive {
 struct Metadata {
     mode_t mode = 0755;
     std::int64_t uid = 0, gid = 0;
-    struct timespec mtime {};
+    struct timespec mtime{};
     Xattrs xattrs;
 };
 

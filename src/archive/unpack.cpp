@@ -169,9 +169,8 @@ private:
                 return spool;
             size += block.size();
             if (size > limits_.total_bytes)
-                return fail(ErrorKind::invalid,
-                            "the zip itself is larger than " + std::to_string(limits_.total_bytes) +
-                                " bytes (limit 'total_bytes')");
+                return fail(ErrorKind::invalid, "the zip itself is larger than " + std::to_string(limits_.total_bytes) +
+                                                    " bytes (limit 'total_bytes')");
             TRY(os::write_all(spool.get(), block));
             TRY(report());
         }
@@ -210,15 +209,15 @@ private:
             if (got == ARCHIVE_EOF)
                 return {};
             if (got != ARCHIVE_OK && got != ARCHIVE_WARN)
-                return fail(ErrorKind::invalid, "after " + std::to_string(out_.progress.entries) +
-                                                    " entries: " + message_of(reader));
+                return fail(ErrorKind::invalid,
+                            "after " + std::to_string(out_.progress.entries) + " entries: " + message_of(reader));
             const char* name = ::archive_entry_pathname(entry);
             if (++out_.progress.entries > limits_.entries)
-                return std::unexpected(about(Error{ErrorKind::invalid,
-                                                   "the archive has more than " + std::to_string(limits_.entries) +
-                                                       " entries (limit 'entries')",
-                                                   "", 0},
-                                             name ? name : ""));
+                return std::unexpected(about(
+                    Error{ErrorKind::invalid,
+                          "the archive has more than " + std::to_string(limits_.entries) + " entries (limit 'entries')",
+                          "", 0},
+                    name ? name : ""));
             if (!name)
                 return fail(ErrorKind::invalid,
                             "entry " + std::to_string(out_.progress.entries) + ": its name is not valid UTF-8");
@@ -261,8 +260,8 @@ private:
             return fail(ErrorKind::invalid, "it is a link to nowhere");
         const std::string text(target);
         if (text.size() >= limits_.path_bytes)
-            return fail(ErrorKind::invalid, "it is a link to a path longer than " +
-                                                std::to_string(limits_.path_bytes - 1) + " bytes");
+            return fail(ErrorKind::invalid,
+                        "it is a link to a path longer than " + std::to_string(limits_.path_bytes - 1) + " bytes");
         return writer_.symlink(name, text, metadata); // as it stands: it is resolved in the container
     }
 
@@ -314,7 +313,8 @@ private:
             at = static_cast<std::uint64_t>(offset) + size;
             TRY(report());
         }
-        const auto whole = ::archive_entry_size_is_set(entry) ? std::max<la_int64_t>(0, ::archive_entry_size(entry)) : 0;
+        const auto whole =
+            ::archive_entry_size_is_set(entry) ? std::max<la_int64_t>(0, ::archive_entry_size(entry)) : 0;
         if (static_cast<std::uint64_t>(whole) > at) {
             TRY(count(static_cast<std::uint64_t>(whole) - at, static_cast<std::uint64_t>(whole), name.path));
             hasher_.add_zeros(static_cast<std::uint64_t>(whole) - at);

@@ -20,7 +20,8 @@ enum class Kind {
 inline constexpr std::size_t kRecogniseBytes = 512;
 
 // A zip must begin as one: a program with a zip behind it (self-extracting archives, Python and Java bundles) is a
-// program. Formats: RFC 1952, bzip2's block magic, the .xz file format 1.0.4, RFC 8878, PKWARE's APPNOTE 4.3, POSIX pax.
+// program. Formats: RFC 1952, bzip2's block magic, the .xz file format 1.0.4, RFC 8878, PKWARE's APPNOTE 4.3, POSIX
+// pax.
 [[nodiscard]] Kind recognise(std::string_view start);
 
 // A tar header whose checksum is right, in a block of 512 bytes.

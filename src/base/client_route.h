@@ -7,7 +7,9 @@
 //
 //     ip route add local default dev lo src CONTAINER table kClientTable
 //     80: from all fwmark kClientMark lookup kClientTable      TCP: an accepted socket has the mark of its SYN
-//                                                              (net.ipv4.tcp_fwmark_accept, tcp(7))
+//                                                              (net.ipv4.tcp_fwmark_accept), and so has the RST or
+//                                                              ICMP error of a port where nobody listens
+//                                                              (fwmark_reflect; Documentation/networking/ip-sysctl.rst)
 //     90: to the containers' networks lookup main              what follows must not catch siblings
 //     95: ipproto udp sport PORT lookup kClientTable           UDP: for each published port, by the forwarder
 //

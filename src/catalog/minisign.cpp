@@ -31,6 +31,8 @@ void prepare() {
 }
 
 std::optional<Bytes> from_base64(std::string_view text) {
+    if (text.empty())
+        return std::nullopt;
     Bytes out(text.size());
     std::size_t size = 0;
     const char* end = nullptr;

@@ -63,7 +63,7 @@ Json summary_view(const ContainerInfo& container) {
 Json layer_view(const LayerInfo& layer) {
     return {{"name", layer.name},       {"origin", layer.origin}, {"asked", layer.asked},
             {"version", layer.version}, {"digest", layer.digest}, {"source", layer.source},
-            {"target", layer.target},   {"why", layer.why},       {"notes", layer.notes}};
+            {"target", layer.target},   {"path", layer.path},     {"why", layer.why},       {"notes", layer.notes}};
 }
 
 Json layer_view(const ProvidedLayer& layer) {
@@ -75,6 +75,7 @@ Json layer_view(const ProvidedLayer& layer) {
     info.digest = layer.digest;
     info.source = layer.source;
     info.target = layer.target;
+    info.path = layer.path;
     info.why = layer.why;
     info.notes = layer.notes;
     return layer_view(info);

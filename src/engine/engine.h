@@ -72,6 +72,7 @@ struct MountInfo {
 // A layer of a container, as it was resolved.
 struct LayerInfo {
     std::string name, origin, asked, version, digest, source, target;
+    std::string path; // what is mounted, on the host
     std::vector<std::string> why;
     std::map<std::string, std::uint64_t> notes; // what unpacking left out or changed
 };

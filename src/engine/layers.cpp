@@ -55,6 +55,7 @@ LayerInfo to_info(const ProvidedLayer& layer) {
     info.digest = layer.digest;
     info.source = layer.source;
     info.target = layer.target;
+    info.path = layer.path;
     info.why = layer.why;
     info.notes = layer.notes;
     return info;

@@ -8,9 +8,10 @@
 //   that shall be, `leaving` those that were and may not be gone everywhere yet. A new squishd makes it so
 //   (adopt_descriptors). Changes of one container come one after the other (Turn).
 //   A listener is closed in this order: the copies of the keeper and of squishd, so that the forwarder's is the last;
-//   `drain`, from which on the kernel completes the handshakes that have begun and begins no more; a moment later
+//   `drain`, from which on the kernel completes the handshakes that have begun and begins no more; when they are done
 //   `unpublish`, which lets in whoever waits in the backlog, and closes. So nobody who was connected is reset.
 
+#include "engine/handshakes.h"
 #include "engine/impl.h"
 #include "engine/port_holder.h"
 
@@ -27,8 +28,10 @@ using wire::Json;
 
 namespace {
 
-// For handshakes that have begun: on one machine they take microseconds.
+// For handshakes that have begun: on one machine they take microseconds. Somebody who begins many and ends none must
+// not keep us for ever.
 constexpr std::chrono::milliseconds kDrain{20};
+constexpr int kDrainRounds = 50;
 
 std::string listener_name(const std::string& id, const PortSpec& port) {
     return "port/" + id + "/" + to_string(port);
@@ -235,8 +238,12 @@ asio::awaitable<void> Engine::Impl::withdraw(RecordPtr record, std::vector<PortS
         for (const auto& port : ports)
             if (auto* forwarder = ground_->forwarder())
                 (void) co_await forwarder->ask(key_request("drain", id, port));
-        asio::steady_timer pause(executor_, kDrain);
-        co_await pause.async_wait(kAwait);
+        bool open = true;
+        for (int round = 0; open && round < kDrainRounds; ++round) {
+            asio::steady_timer pause(executor_, kDrain);
+            co_await pause.async_wait(kAwait);
+            open = std::ranges::any_of(ports, has_open_handshakes);
+        }
     }
     for (const auto& port : ports)
         if (auto* forwarder = ground_->forwarder())
@@ -370,23 +377,28 @@ asio::awaitable<void> Engine::Impl::adopt_descriptors(RecordPtr record) {
         auto leaving = record->leaving;
         co_await withdraw(record, std::move(leaving), Withdraw::at_once);
     }
-    const auto ports = std::exchange(record->info.ports, {});
-    record->listeners.clear();
-    for (const auto& port : ports) {
+    std::vector<PortSpec> ports;
+    std::vector<UniqueFd> listeners;
+    for (const auto& port : std::vector(record->info.ports)) {
         Result<std::vector<UniqueFd>> kept = fail(ErrorKind::unavailable, "the keeper is gone");
         if (auto* keeper = ground_->keeper())
             kept = co_await keeper->take(listener_name(record->info.id, port));
-        if (record->info.state != ContainerState::running)
-            co_return;
         auto listener = kept && kept->size() == 1 ? Result<UniqueFd>(std::move(kept->front())) : listen_on(port);
         if (!listener) {
             spdlog::warn("container {}: port {} is lost: {}", record->info.id, to_string(port),
                          listener.error().text());
             continue;
         }
-        record->info.ports.push_back(port);
-        record->listeners.push_back(std::move(*listener));
+        ports.push_back(port);
+        listeners.push_back(std::move(*listener));
     }
+    if (record->info.state != ContainerState::running) { // it has ended meanwhile
+        for (const auto& listener : listeners)
+            stop_listening(listener.get());
+        co_return;
+    }
+    record->info.ports = std::move(ports);
+    record->listeners = std::move(listeners);
     if (auto published = co_await publish(record); !published) // the forwarder may be a new one
         spdlog::error("container {}: cannot publish its ports again: {}", record->info.id, published.error().text());
     if (record->info.state == ContainerState::running)

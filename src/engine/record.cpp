@@ -42,6 +42,7 @@ Json layers_to_json(const std::vector<LayerInfo>& layers) {
                        {"digest", layer.digest},
                        {"source", layer.source},
                        {"target", layer.target},
+                       {"path", layer.path},
                        {"why", layer.why},
                        {"notes", layer.notes}});
     return out;
@@ -56,6 +57,7 @@ LayerInfo layer_from_json(const Json& json) {
     layer.digest = json.at("digest").get<std::string>();
     layer.source = json.at("source").get<std::string>();
     layer.target = json.at("target").get<std::string>();
+    layer.path = json.at("path").get<std::string>();
     layer.why = json.at("why").get<std::vector<std::string>>();
     layer.notes = json.at("notes").get<std::map<std::string, std::uint64_t>>();
     return layer;
@@ -124,6 +126,7 @@ Result<RecordPtr> from_json(const asio::any_io_executor& executor, const std::st
         for (const auto& pair : json.at("timings"))
             info.timings.emplace_back(pair.at(0).get<std::string>(), pair.at(1).get<std::string>());
         record->network.number = json.at("slot").get<std::uint32_t>();
+        record->changes = json.at("layer_changes").get<std::size_t>();
         record->network.address = info.address;
         info.ports = ports_from(json.at("ports"));
         record->leaving = ports_from(json.at("leaving_ports"));
@@ -176,6 +179,7 @@ Result<void> save(const Record& record) {
                  {"address6", info.address6},
                  {"network_mode", info.network_mode},
                  {"slot", record.network.number},
+                 {"layer_changes", record.changes},
                  {"ports", ports_to_json(info.ports)},
                  {"leaving_ports", ports_to_json(record.leaving)},
                  {"attached", info.attached},

@@ -174,7 +174,8 @@ std::string reason_of(CURLcode code, const char* details) {
     if (code == CURLE_UNSUPPORTED_PROTOCOL)
         return "redirects to something that is not allowed: only https from https, else http or https";
     std::string text = details[0] != '\0' ? details : curl_easy_strerror(code);
-    text[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[0])));
+    if (text.size() > 1 && std::islower(static_cast<unsigned char>(text[1])) != 0) // "SSL" stays
+        text[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[0])));
     return printable(trim(text).substr(0, 256));
 }
 

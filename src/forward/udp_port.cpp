@@ -87,14 +87,17 @@ public:
         : port_(port), way_(std::move(way)), ours_(ours), key_(std::move(key)), socket_(std::move(socket)) {}
 
     void pass_on(std::size_t size) {
-        // An error that an earlier datagram has caused (ICMP port unreachable) is reported here, once, instead.
-        for (int tries = 0; tries < 2; ++tries) {
-            if (::send(socket_.get(), buffer.data(), size, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) {
+        // An error that an earlier datagram has caused (ICMP port unreachable) is reported here, once, instead. Over lo
+        // it has come back before send(2) returns: so the very first datagram finds the family that the payload speaks.
+        for (int tries = 0; tries < 3; ++tries) {
+            const bool sent = ::send(socket_.get(), buffer.data(), size, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+            if (!sent && errno != ECONNREFUSED)
+                return;
+            if (sent && !(may_switch() && was_refused())) {
                 port_.stats_->bytes_in += size;
                 return;
             }
-            if (errno != ECONNREFUSED || !note_refusal())
-                return;
+            note_refusal();
         }
     }
 
@@ -104,7 +107,7 @@ public:
             if (got >= 0)
                 port_.answer(*this, buffer.data(), static_cast<std::size_t>(got));
             else if (errno == ECONNREFUSED)
-                (void) note_refusal();
+                note_refusal();
             else
                 return;
         }
@@ -113,19 +116,25 @@ public:
 private:
     friend class UdpPort;
 
-    // Nobody there. The payload may listen on the other family only: from the next datagram on, then. False where there
-    // is no socket any more.
-    bool note_refusal() {
-        if (!way_.second || answered)
-            return true;
+    [[nodiscard]] bool may_switch() const { return way_.second && !answered; }
+
+    [[nodiscard]] bool was_refused() const {
+        int error = 0;
+        socklen_t length = sizeof error;
+        return ::getsockopt(socket_.get(), SOL_SOCKET, SO_ERROR, &error, &length) == 0 && error == ECONNREFUSED;
+    }
+
+    // Nobody there: the payload may listen on the other family only.
+    void note_refusal() {
+        if (!may_switch())
+            return;
         way_.first = *std::exchange(way_.second, std::nullopt);
         auto other = port_.services_.upstreams.connect_udp(way_);
         port_.services_.upstreams.go_home();
         if (!other || !port_.services_.loop.watch(other->get(), EPOLLIN, *this))
-            return true;
+            return;
         port_.services_.loop.forget(socket_.get());
         socket_ = std::move(*other);
-        return true;
     }
 
     UdpPort& port_;

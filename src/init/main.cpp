@@ -84,11 +84,11 @@ launch::PlanReader map_plan(int memfd) {
         give_up(child);
     if (child == 0) {
         // Out of the way of what the payload is passed.
-        const long report = raw::call(__NR_fcntl, pipe[1], F_DUPFD_CLOEXEC, kFirstPassed + kMaxPassed);
-        if (report >= 0)
+        const long moved = raw::call(__NR_fcntl, pipe[1], F_DUPFD_CLOEXEC, kFirstPassed + kMaxPassed);
+        if (moved >= 0)
             raw::close(pipe[1]);
-        const int out = report >= 0 ? raw::as_int(report) : pipe[1];
-        const long error = report >= 0 ? become_payload(state, command) : report;
+        const int out = moved >= 0 ? raw::as_int(moved) : pipe[1];
+        const long error = moved >= 0 ? become_payload(state, command) : moved;
         raw::write(out, &error, sizeof error);
         raw::exit(kCannotStart);
     }
@@ -124,13 +124,15 @@ launch::PlanReader map_plan(int memfd) {
             const auto kind = static_cast<launch::StepKind>(view.step->kind);
             if (kind == launch::StepKind::run)
                 run(view.text1);
+            if (kind == launch::StepKind::leave)
+                raw::exit(0);
             const long result =
                 kind == launch::StepKind::become ? become_payload(state, view.text1) : perform(state, view);
             if (result < 0)
                 give_up(result);
         }
         if (!plan.valid() || message.last)
-            give_up(-EBADMSG); // a last plan ends with run or become
+            give_up(-EBADMSG); // a last plan ends with run, become or leave
     }
 }
 

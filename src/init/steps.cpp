@@ -246,6 +246,8 @@ long perform(State& state, const StepView& view) {
         return raw::mount_setattr(fd, step.c);
     case StepKind::pivot:
         return pivot(state);
+    case StepKind::joined_root:
+        return take(state, launch::kSlots - 1, raw::openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY));
     case StepKind::hostname:
         return set_hostname(view.text1, step.text1_size);
     case StepKind::time_offset:

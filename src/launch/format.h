@@ -43,6 +43,8 @@ enum class StepKind : std::uint16_t {
     read_only = 18, // a=slot: remount read-only (mount_setattr), c=MOUNT_ATTR_* to set
     pivot = 19,     // the new root becomes "/", the old one is detached
 
+    joined_root = 20, // the root of the namespaces that were joined is what `attach` resolves in
+
     // --- the rest of the surroundings ----------------------------------------------------------------------------
     hostname = 32,    // text1
     time_offset = 33, // a=slot of proc: an own time namespace in which CLOCK_BOOTTIME starts now
@@ -62,6 +64,7 @@ enum class StepKind : std::uint16_t {
     pass = 57,           // a=slot: the payload gets it as the next of 3, 4, … (sd_listen_fds(3))
     run = 64,            // text1=command: fork; the child becomes the payload (PID 2), init stays as PID 1
     become = 65,         // text1=command: this very process becomes the payload (`squish exec`)
+    leave = 66,          // nothing is executed: what was done was all (layers of a container that runs)
 };
 
 inline constexpr std::uint16_t kMayExist = 1; // directory, file: one that is there already is fine
@@ -170,7 +173,7 @@ struct Report {
 // A plan message: this header, with the plan's memfd as the first descriptor and the slots' descriptors behind it.
 struct PlanMessage {
     std::uint32_t magic;
-    std::uint32_t last; // 1: nothing follows, the plan contains `run` or `become`; 0: a prelude, wait for more
+    std::uint32_t last; // 1: nothing follows, the plan contains `run`, `become` or `leave`; 0: a prelude, wait for more
 };
 
 } // namespace squish::launch

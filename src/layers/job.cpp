@@ -74,8 +74,8 @@ Result<Json> work(const Order& order, int socket) {
         if (now - last < kBetween)
             return;
         last = now;
-        (void) wire::send_json(
-            socket, Json{{"event", "progress"}, {"read", read}, {"written", written}, {"entries", entries}});
+        (void) wire::send_json(socket,
+                               Json{{"event", "progress"}, {"read", read}, {"written", written}, {"entries", entries}});
     });
 }
 

@@ -1,4 +1,5 @@
-// What can be asked of squish-layers (docs/architecture.md, "Layer requests"), apart from who asks and how it is confined.
+// What can be asked of squish-layers (docs/architecture.md, "Layer requests"), apart from who asks and how it is
+// confined.
 #pragma once
 
 #include "base/result.h"

@@ -27,9 +27,9 @@ namespace {
 Result<void> enter_empty_root() {
     if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0)
         return fail_errno("make mounts private");
-    const auto root = TRY(os::new_filesystem(
-        "tmpfs", {{"size", "4k"}, {"nr_inodes", "2"}, {"mode", "0555"}},
-        MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSYMFOLLOW));
+    const auto root = TRY(os::new_filesystem("tmpfs", {{"size", "4k"}, {"nr_inodes", "2"}, {"mode", "0555"}},
+                                             MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+                                                 MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSYMFOLLOW));
     const auto anchor = TRY(os::open_file("/", O_PATH | O_DIRECTORY));
     TRY(os::attach_mount(root.get(), anchor.get()));
     if (::fchdir(root.get()) < 0 || ::syscall(SYS_pivot_root, ".", ".") < 0)

@@ -81,9 +81,9 @@ void Service::on_request(ClientId client, wire::JsonMessage message) {
     if (const auto roles = roles_of(message.body); !roles)
         return send(client, wire::error_answer(message.body, roles.error()));
     if (waiting_.size() >= kMaxWaiting)
-        return send(client,
-                    wire::error_answer(message.body, Error{ErrorKind::unavailable,
-                                                           "too many layers are being worked on", "try again later", 0}));
+        return send(client, wire::error_answer(message.body,
+                                               Error{ErrorKind::unavailable, "too many layers are being worked on",
+                                                     "try again later", 0}));
     waiting_.push_back({client, {std::move(message.body), std::move(message.fds)}});
 }
 

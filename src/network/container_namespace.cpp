@@ -53,7 +53,10 @@ Result<void> write_sysctls(const std::string& ping_groups) {
     // "all" is or-ed or maximised with the link's own, and inherited from the host.
     TRY(os::write_existing(ipv4 + "conf/all/accept_redirects", "0"));
     TRY(os::write_existing(ipv4 + "conf/all/rp_filter", "0"));
-    TRY(os::write_existing(ipv4 + "tcp_fwmark_accept", "1")); // base/client_route.h
+    // base/client_route.h: what an accepted socket says, and what the kernel says where nobody listens.
+    TRY(os::write_existing(ipv4 + "tcp_fwmark_accept", "1"));
+    TRY(os::write_existing(ipv4 + "fwmark_reflect", "1"));
+    TRY(set_where_known("/proc/sys/net/ipv6/fwmark_reflect", "1"));
     // eth0's addresses are given, not found out; a link-local one is usable at once.
     const std::string ipv6 = "/proc/sys/net/ipv6/conf/";
     for (const char* name : {"accept_ra", "autoconf", "accept_redirects", "accept_source_route", "dad_transmits"}) {

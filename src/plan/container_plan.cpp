@@ -51,7 +51,10 @@ void plan_mounts(const std::vector<Layer>& layers, ContainerPlan& plan, const st
         for (const auto& other : plan.mounts)
             mount.nested |= beneath(mount.target, other.target);
     }
-    plan.folders = {"/dev", "/proc", "/sys", "/tmp"};
+    plan.folders = {"/dev", "/proc", kSdkFolder, "/sys", "/tmp"};
+    std::erase_if(plan.folders, [&](const std::string& folder) { // an ancestor that the user mounts brings its own
+        return folder == kSdkFolder && taken(folder);
+    });
 }
 
 // What was given later wins; a variable keeps the place of its first mention.

@@ -84,6 +84,7 @@ struct ContainerPlan {
 // Contents of the generated files.
 [[nodiscard]] std::string hosts_file(const std::string& hostname, const std::string& address);
 
+inline constexpr const char* kSdkFolder = "/sdk"; // in every root: layers can be attached there later
 inline constexpr const char* kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 } // namespace squish::plan

@@ -135,6 +135,15 @@ PlanBuilder make_launch(const ContainerPlan& plan, const std::vector<bool>& fold
     return steps;
 }
 
+PlanBuilder make_attach(const std::string& point) {
+    PlanBuilder steps;
+    steps.add(StepKind::no_dump, {}, "close the joining process to inspection");
+    steps.add(StepKind::joined_root, {}, "open the container's root");
+    steps.add(StepKind::attach, {.a = 0, .text1 = point}, "mount the layers at '" + point + "'");
+    steps.add(StepKind::leave, {}, "leave the container");
+    return steps;
+}
+
 PlanBuilder make_exec(const ExecPlan& plan, const IoSlots& io) {
     PlanBuilder steps;
     // The joining process shows up in the container before it has become the payload: nobody there may look into it.

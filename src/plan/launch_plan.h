@@ -35,6 +35,8 @@ struct ExecPlan {
     UserSpec user;
     Machine machine;
 };
+// Slots: a tree of mounts, which covers `point` in the container that is joined.
+[[nodiscard]] launch::PlanBuilder make_attach(const std::string& point);
 // Slots: stdin, stdout, stderr, or console.
 [[nodiscard]] launch::PlanBuilder make_exec(const ExecPlan& plan, const IoSlots& io);
 

@@ -221,7 +221,8 @@ Task<void> Provider::ask_sources(Work& work, std::string name, Requirement requi
             Json one = Json::object();
             one["name"] = source.name;
             one["url"] = source.url;
-            one["key"] = source.key;
+            if (!source.key.empty())
+                one["key"] = source.key;
             sources.push_back(std::move(one));
         }
         if (settings_.sources.empty()) {

@@ -145,12 +145,13 @@ Result<PortSpec> parse_port(std::string_view text) {
     return std::move(ports.front());
 }
 
+// Host port 0 matches nothing; where a new port is described, the kernel chooses.
 Result<PortSelector> parse_port_selector(std::string_view text) {
     const auto parts = TRY(take_apart(text));
     PortSelector selector;
-    const auto host = port_number(parts.first, 1);
+    const auto host = port_number(parts.first, 0);
     if (!host)
-        return refuse(text, "the host's port must be a number from 1 to 65535");
+        return refuse(text, "the host's port must be a number from 0 to 65535");
     selector.host = *host;
     if (parts.second) {
         selector.container = port_number(*parts.second, 1);

@@ -5,6 +5,7 @@
 #include "os/mount.h"
 #include "os/process.h"
 
+#include <cerrno>
 #include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>
@@ -61,13 +62,16 @@ bool get_flag(const Json& body, const char* member) {
 } // namespace
 
 Result<Service> Service::open(const std::string& workspace) {
-    return Service(TRY(RootfsCache::open(workspace)));
+    auto cache = TRY(RootfsCache::open(workspace));
+    return Service(std::move(cache), workspace);
 }
 
 Result<Reply> Service::handle(const Json& request) {
     const auto op = TRY(wire::get_string(request, "op"));
     if (op == "stage")
         return stage(request);
+    if (op == "sdks")
+        return sdks(request);
     if (op == "network.up")
         return network_up(request);
     if (op == "network.slot")
@@ -119,6 +123,47 @@ Result<Reply> Service::stage(const Json& request) {
         reply.fds.push_back(std::move(mount));
     reply.fields["kinds"] = std::move(kinds);
     return reply;
+}
+
+// A folder with a layer each in it, as one tree of mounts: attached to a container, all appear at once.
+Result<Reply> Service::sdks(const Json& request) {
+    const auto point = workspace_ + "/sdks";
+    if (::mkdir(point.c_str(), 0700) < 0 && errno != EEXIST)
+        return fail_errno("make '" + point + "'");
+    const auto folder = TRY(os::new_filesystem("tmpfs", {{"mode", "0755"}, {"size", "64k"}, {"nr_inodes", "256"}},
+                                               MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV));
+    const auto bare = TRY(os::open_file(point, O_PATH | O_DIRECTORY));
+    TRY(os::attach_mount(folder.get(), bare.get()));
+    auto made = [&]() -> Result<Reply> {
+        const auto root = TRY(os::open_file(point, O_PATH | O_DIRECTORY));
+        for (const auto& mount : TRY(get_array(request, "mounts"))) {
+            if (!mount.is_object())
+                return fail(ErrorKind::invalid, "malformed mount");
+            const auto source = TRY(wire::get_string(mount, "source"));
+            const auto name = TRY(wire::get_string(mount, "name"));
+            if (name.empty() || name == "." || name == ".." || name.contains('/'))
+                return fail(ErrorKind::invalid, "malformed name of a layer");
+            auto opened = open_source(source, true);
+            if (!opened)
+                return std::unexpected(about(std::move(opened).error(), mount, source));
+            if (opened->folder) {
+                if (::mkdirat(root.get(), name.c_str(), 0755) < 0)
+                    return fail_errno("make '" + printable(name) + "'");
+            } else {
+                TRY(os::open_at(root.get(), name, O_WRONLY | O_CREAT | O_EXCL, 0644));
+            }
+            const auto target = TRY(os::open_at(root.get(), name, O_PATH | O_NOFOLLOW));
+            TRY(os::attach_mount(opened->mount.get(), target.get()));
+        }
+        auto tree = TRY(os::clone_mount(root.get(), "", true));
+        TRY(os::set_mount_attributes(tree.get(), MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, true));
+        Reply reply;
+        reply.fds.push_back(std::move(tree));
+        return reply;
+    }();
+    if (::umount2(point.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
+        return fail_errno("unmount '" + point + "'");
+    return made;
 }
 
 Result<Reply> Service::network_up(const Json& request) {

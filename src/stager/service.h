@@ -31,8 +31,10 @@ public:
     void drop_surplus() { network_->drop_surplus(wanted_spares_); }
 
 private:
-    explicit Service(RootfsCache rootfs) : rootfs_(std::move(rootfs)) {}
+    Service(RootfsCache rootfs, std::string workspace)
+        : rootfs_(std::move(rootfs)), workspace_(std::move(workspace)) {}
     [[nodiscard]] Result<Reply> stage(const wire::Json& request);
+    [[nodiscard]] Result<Reply> sdks(const wire::Json& request);
     [[nodiscard]] Result<Reply> network_up(const wire::Json& request);
     [[nodiscard]] Result<Reply> network_slot();
     [[nodiscard]] Result<Reply> network_release(const wire::Json& request);
@@ -40,6 +42,7 @@ private:
     [[nodiscard]] Result<Reply> isolated_network();
 
     RootfsCache rootfs_;
+    std::string workspace_;
     std::optional<network::Network> network_;
     std::size_t wanted_spares_ = 0;
     std::set<std::uint32_t> given_; // slots that are out

@@ -34,7 +34,7 @@ void require(bool holds, const char* what) {
 struct Ground {
     std::string path;
     UniqueFd base;
-    struct stat before {};
+    struct stat before{};
 
     Ground() {
         path = ::access("/dev/shm", W_OK) == 0 ? "/dev/shm/squish-fuzz.XXXXXX" : "/tmp/squish-fuzz.XXXXXX";
@@ -50,7 +50,7 @@ struct Ground {
         (void) ::rmdir(path.c_str());
     }
     void look() const {
-        struct stat now {};
+        struct stat now{};
         require(::fstatat(base.get(), "outside", &now, 0) == 0, "the neighbour is there");
         require(now.st_ctim.tv_sec == before.st_ctim.tv_sec && now.st_ctim.tv_nsec == before.st_ctim.tv_nsec,
                 "the neighbour is as it was");
@@ -79,7 +79,8 @@ void check_tree(int target, const Unpacked& unpacked) {
     for (const auto& record : *records) {
         total += record.type == Type::file ? record.size : 0;
         require((record.mode & 06000) == 0, "no setuid");
-        require(record.path.find("..") == std::string::npos || ("/" + record.path + "/").find("/../") == std::string::npos,
+        require(record.path.find("..") == std::string::npos ||
+                    ("/" + record.path + "/").find("/../") == std::string::npos,
                 "no name leads upwards");
     }
     require(total <= 4 << 20, "not more bytes than allowed");

@@ -36,8 +36,9 @@ UniqueFd serve(int type, int port = kPort) {
     any.sin6_family = AF_INET6;
     any.sin6_port = htons(static_cast<std::uint16_t>(port));
     EXPECT_EQ(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&any), sizeof any), 0) << std::strerror(errno);
-    if (type == SOCK_STREAM)
+    if (type == SOCK_STREAM) {
         EXPECT_EQ(::listen(socket.get(), 8), 0);
+    }
     return socket;
 }
 
@@ -129,6 +130,28 @@ TEST_F(ClientAddress, OfLoopbackIsNeverTaken) {
             const auto upstream = MUST(upstreams.connect_tcp(way_for(where, slot, one)));
             upstreams.go_home();
             EXPECT_THAT(tcp_peer(listener.get(), upstream.get()), ::testing::StartsWith(one.expected + " "));
+        }
+    });
+}
+
+// Or a client would wait for a minute where it should be refused.
+TEST_F(ClientAddress, IsRefusedAtOnceWhereNobodyListens) {
+    in_slot([](auto&, const auto& slot, auto& upstreams, const auto& where) {
+        for (const int family : {AF_INET, AF_INET6})
+            MUST_VOID(upstreams.change_udp_rule(Upstreams::Rule::add, *where, family, kPort));
+        for (const Case& one : {Case{"203.0.113.9", 4242, ""}, Case{"2001:db8::9", 4242, ""}}) {
+            const auto tcp = MUST(upstreams.connect_tcp(way_for(where, slot, one)));
+            const auto udp = MUST(upstreams.connect_udp(way_for(where, slot, one)));
+            upstreams.go_home();
+            EXPECT_EQ(::send(udp.get(), "x", 1, 0), 1);
+            for (const auto* socket : {&tcp, &udp}) {
+                pollfd waiting{socket->get(), POLLIN, 0};
+                ASSERT_EQ(::poll(&waiting, 1, 3000), 1) << one.client;
+                int error = 0;
+                socklen_t length = sizeof error;
+                ::getsockopt(socket->get(), SOL_SOCKET, SO_ERROR, &error, &length);
+                EXPECT_EQ(error, ECONNREFUSED);
+            }
         }
     });
 }

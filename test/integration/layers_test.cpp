@@ -92,9 +92,7 @@ protected:
         const auto input = file_of(bytes);
         return ask(std::move(request), {input.get(), folder("target").get(), file("manifest").get()});
     }
-    Result<Json> verify() {
-        return ask({{"op", "verify"}}, {folder("target").get(), file("manifest").get()});
-    }
+    Result<Json> verify() { return ask({{"op", "verify"}}, {folder("target").get(), file("manifest").get()}); }
     struct stat info(const std::string& path) const {
         struct stat out{};
         EXPECT_EQ(::lstat(kept_.at("target/" + path).c_str(), &out), 0) << path;
@@ -161,10 +159,18 @@ TEST_F(LayersWithOneId, WithoutSubordinateIdsAllBelongsToTheUser) {
 }
 
 TEST_F(Layers, NamesOfAllKindsArriveInTheCell) {
-    const auto pax = TarBytes().pax({{"path", "\xc3\xbc" "e\xcc\x81"}}).add("x", "1").add("b\xff", "2").bytes();
+    const auto pax = TarBytes()
+                         .pax({{"path", "\xc3\xbc"
+                                        "e\xcc\x81"}})
+                         .add("x", "1")
+                         .add("b\xff", "2")
+                         .bytes();
     const auto done = unpack(compressed(pax, ARCHIVE_FILTER_XZ));
     ASSERT_TRUE(done) << done.error().text();
-    EXPECT_EQ(read_file(kept_.at("target/\xc3\xbc" "e\xcc\x81")) + read_file(kept_.at("target/b\xff")), "12");
+    EXPECT_EQ(read_file(kept_.at("target/\xc3\xbc"
+                                 "e\xcc\x81")) +
+                  read_file(kept_.at("target/b\xff")),
+              "12");
     fs::remove_all(kept_.at("target"));
     fs::create_directory(kept_.at("target"));
     const auto zip = unpack(zipped({{"\xc3\xbc", "3", 0755}}, ZipSizes::behind));
@@ -193,10 +199,7 @@ TEST_F(Layers, HostileArchivesEndInAnAnswer) {
 }
 
 TEST_F(Layers, DevicesAndSetuidAreTamed) {
-    const auto done = unpack(TarBytes()
-                                 .add("dev/null", "", {.type = '3'})
-                                 .add("su", "x", {.mode = 04755})
-                                 .bytes());
+    const auto done = unpack(TarBytes().add("dev/null", "", {.type = '3'}).add("su", "x", {.mode = 04755}).bytes());
     ASSERT_TRUE(done) << done.error().text();
     EXPECT_EQ((*done)["tamed"]["devices"], 1);
     EXPECT_EQ((*done)["tamed"]["setuid"], 1);
@@ -248,8 +251,7 @@ TEST_F(Layers, ImportsAFolder) {
     fs::create_directories(kept_.at("source/d"));
     std::ofstream(kept_.at("source/d/f")) << "content";
     ASSERT_EQ(::symlink(kept_.at("outside").c_str(), kept_.at("source/l").c_str()), 0);
-    const auto done =
-        ask({{"op", "import"}}, {folder("source").get(), folder("target").get(), file("manifest").get()});
+    const auto done = ask({{"op", "import"}}, {folder("source").get(), folder("target").get(), file("manifest").get()});
     ASSERT_TRUE(done) << done.error().text();
     EXPECT_EQ(read_file(kept_.at("target/d/f")), "content");
     EXPECT_TRUE(fs::is_symlink(kept_.at("target/l")));
@@ -354,8 +356,10 @@ TEST_F(Layers, AClientThatGoesTakesItsWorkWithIt) {
     ::signal(SIGPIPE, SIG_IGN);
     const int writer = ::dup(pipe.writer());
     const UniqueFd owned(writer);
-    { const auto moved = std::move(pipe); } // closes our reading end
-    pollfd waiting{writer, 0, 0};           // POLLERR: nobody reads any more
+    {
+        const auto moved = std::move(pipe);
+    }                             // closes our reading end
+    pollfd waiting{writer, 0, 0}; // POLLERR: nobody reads any more
     EXPECT_EQ(::poll(&waiting, 1, kPatienceMs), 1);
     EXPECT_TRUE(waiting.revents & POLLERR);
 }

@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include <vector>
+#include <zlib.h>
 
 namespace squish::test {
 
@@ -151,15 +152,39 @@ struct ZipEntry {
 };
 enum class ZipSizes { in_front, behind }; // behind: data descriptors
 
+// Byte by byte (PKWARE's APPNOTE 4.3), stored without compression, modes in the list at the end as Info-ZIP writes
+// them.
 inline std::string zipped(const std::vector<ZipEntry>& entries, ZipSizes sizes) {
+    const auto number = [](std::uint64_t value, std::size_t bytes) {
+        std::string out;
+        for (; bytes > 0; --bytes, value >>= 8)
+            out += static_cast<char>(value & 0xff);
+        return out;
+    };
+    std::string out, list;
+    for (const auto& one : entries) {
+        const bool behind = sizes == ZipSizes::behind && one.type == AE_IFREG;
+        const auto crc =
+            ::crc32(0, reinterpret_cast<const Bytef*>(one.content.data()), static_cast<uInt>(one.content.size()));
+        const auto facts = number(crc, 4) + number(one.content.size(), 4) + number(one.content.size(), 4);
+        // version, flags (8: sizes behind; 0x800: names are UTF-8), method, time and date
+        const auto head = number(20, 2) + number((behind ? 8 : 0) | 0x800, 2) + number(0, 2) + number(0x2a210000, 4);
+        const auto at = out.size();
+        out += "PK\x03\x04" + head + (behind ? number(0, 12) : facts) + number(one.name.size(), 2) + number(0, 2) +
+               one.name + one.content + (behind ? "PK\x07\x08" + facts : "");
+        list += "PK\x01\x02" + number(3 << 8 | 20, 2) + head + facts + number(one.name.size(), 2) + number(0, 8) +
+                number(std::uint64_t{one.type | one.mode} << 16, 4) + number(at, 4) + one.name;
+    }
+    return out + list + "PK\x05\x06" + number(0, 4) + number(entries.size(), 2) + number(entries.size(), 2) +
+           number(list.size(), 4) + number(out.size(), 4) + number(0, 2);
+}
+
+// One file, deflated, as libarchive writes it.
+inline std::string zipped_small(const std::string& name, const std::string& content) {
     std::string out;
     auto* writer = ::archive_write_new();
     EXPECT_EQ(::archive_write_set_format_zip(writer), ARCHIVE_OK);
-    EXPECT_EQ(::archive_write_set_format_option(writer, "zip", "compression",
-                                                sizes == ZipSizes::behind ? "deflate" : "store"),
-              ARCHIVE_OK);
     ::archive_write_set_bytes_per_block(writer, 0);
-    ::archive_write_set_bytes_in_last_block(writer, 1);
     ::archive_write_open(
         writer, &out, nullptr,
         [](::archive*, void* to, const void* bytes, std::size_t size) {
@@ -167,22 +192,13 @@ inline std::string zipped(const std::vector<ZipEntry>& entries, ZipSizes sizes) 
             return static_cast<la_ssize_t>(size);
         },
         nullptr);
-    for (const auto& one : entries) {
-        auto* entry = ::archive_entry_new();
-        ::archive_entry_set_pathname(entry, one.name.c_str());
-        ::archive_entry_set_filetype(entry, one.type);
-        ::archive_entry_set_perm(entry, one.mode);
-        ::archive_entry_set_mtime(entry, 1'000'000'000, 0);
-        if (one.type == AE_IFLNK)
-            ::archive_entry_set_symlink(entry, one.content.c_str());
-        else
-            ::archive_entry_set_size(entry, static_cast<la_int64_t>(one.content.size()));
-        EXPECT_EQ(::archive_write_header(writer, entry), ARCHIVE_OK) << ::archive_error_string(writer);
-        if (one.type == AE_IFREG && !one.content.empty()) {
-            EXPECT_GT(::archive_write_data(writer, one.content.data(), one.content.size()), 0);
-        }
-        ::archive_entry_free(entry);
-    }
+    auto* entry = ::archive_entry_new();
+    ::archive_entry_set_pathname(entry, name.c_str());
+    ::archive_entry_set_filetype(entry, AE_IFREG);
+    ::archive_entry_set_size(entry, static_cast<la_int64_t>(content.size()));
+    EXPECT_EQ(::archive_write_header(writer, entry), ARCHIVE_OK);
+    EXPECT_GT(::archive_write_data(writer, content.data(), content.size()), 0);
+    ::archive_entry_free(entry);
     EXPECT_EQ(::archive_write_close(writer), ARCHIVE_OK);
     ::archive_write_free(writer);
     return out;

@@ -36,12 +36,10 @@ std::string lower(std::string_view text) {
     return out;
 }
 
-// FNV-1a: the same contents have the same tag.
+// The same contents have the same tag.
 std::string tag_of(std::string_view contents) {
-    std::uint64_t hash = 0xcbf29ce484222325ULL;
-    for (const unsigned char c : contents)
-        hash = (hash ^ c) * 0x100000001b3ULL;
-    return "\"" + std::to_string(hash) + "\"";
+    return "\"" + std::to_string(contents.size()) + "-" + std::to_string(std::hash<std::string_view>()(contents)) +
+           "\"";
 }
 
 constexpr std::pair<const char*, Fault::Kind> kKinds[] = {

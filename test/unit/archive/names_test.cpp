@@ -1,7 +1,7 @@
+#include "../../support/archives.h"
 #include "archive/manifest.h"
 #include "archive/names.h"
 #include "base/archive_kind.h"
-#include "../../support/archives.h"
 
 #include <algorithm>
 
@@ -89,10 +89,9 @@ TEST(Manifest, DamageIsToldWithItsLine) {
     records[0].type = Type::folder;
     records[1].path = "x";
     const auto text = write_manifest(records);
-    for (const auto& damaged :
-         {std::string(), text.substr(0, text.size() - 1), text + "z\n", text + text, "x" + text, text + "\n",
-          text + "f 0644 0 0 0 0.0 - y\n", text + "l 0777 0 0 0 0.0 - y\n", text + "h y\n",
-          text + "d 0755 0 0 0 0.0 - a\n", text.substr(0, 18)}) {
+    for (const auto& damaged : {std::string(), text.substr(0, text.size() - 1), text + "z\n", text + text, "x" + text,
+                                text + "\n", text + "f 0644 0 0 0 0.0 - y\n", text + "l 0777 0 0 0 0.0 - y\n",
+                                text + "h y\n", text + "d 0755 0 0 0 0.0 - a\n", text.substr(0, 18)}) {
         const auto read = read_manifest(damaged);
         ASSERT_FALSE(read) << damaged;
         EXPECT_TRUE(read.error().message.starts_with("the manifest is damaged in line ")) << read.error().message;

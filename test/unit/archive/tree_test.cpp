@@ -48,7 +48,8 @@ protected:
         return *packed;
     }
     void clear() const {
-        for (const auto& name : *list_names(target().get()))
+        const auto names = list_names(target().get());
+        for (const auto& name : *names)
             EXPECT_TRUE(remove_tree(target().get(), name));
     }
 };

@@ -1,10 +1,10 @@
 // A folder to unpack into, with a neighbour that must stay as it is: whatever an archive says, only the target changes.
 #pragma once
 
+#include "../../support/archives.h"
 #include "archive/remove.h"
 #include "archive/unpack.h"
 #include "archive/verify.h"
-#include "../../support/archives.h"
 #include "os/file.h"
 
 #include <csignal>

@@ -1,6 +1,7 @@
 // The parts of the engine that need no event loop and no privileges.
 #include "engine/base_rootfs.h"
 #include "engine/explain.h"
+#include "engine/handshakes.h"
 #include "engine/id_ranges.h"
 #include "engine/port_holder.h"
 #include "engine/ports.h"
@@ -13,6 +14,7 @@
 #include <boost/asio/io_context.hpp>
 #include <cerrno>
 #include <gmock/gmock.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <nlohmann/json.hpp>
 #include <sys/socket.h>
@@ -205,6 +207,28 @@ TEST(Ports, ForActivationTheyBlock) {
     spec.activation = true;
     const auto listener = MUST(listen_on(spec));
     EXPECT_EQ(::fcntl(listener.get(), F_GETFL) & O_NONBLOCK, 0);
+}
+
+// A filter on the listener loses the client's last ACK.
+TEST(Handshakes, AreOpenUntilTheLastAck) {
+    const auto listener = MUST(listen_on(port(0)));
+    auto spec = port(port_of(listener.get()));
+    EXPECT_FALSE(has_open_handshakes(spec));
+    sock_filter lose_acks[] = {BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13), BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x02, 1, 0),
+                               BPF_STMT(BPF_RET | BPF_K, 0), BPF_STMT(BPF_RET | BPF_K, ~0U)};
+    const sock_fprog filter{.len = std::size(lose_acks), .filter = lose_acks};
+    ASSERT_EQ(::setsockopt(listener.get(), SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter), 0);
+    const UniqueFd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in where{};
+    where.sin_family = AF_INET;
+    where.sin_port = htons(spec.host);
+    where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ASSERT_EQ(::connect(client.get(), reinterpret_cast<const sockaddr*>(&where), sizeof where), 0) << "it believes so";
+    EXPECT_TRUE(has_open_handshakes(spec));
+    spec.host = static_cast<std::uint16_t>(spec.host + 1);
+    EXPECT_FALSE(has_open_handshakes(spec));
+    spec.protocol = Protocol::udp;
+    EXPECT_FALSE(has_open_handshakes(spec));
 }
 
 // --- who holds a port

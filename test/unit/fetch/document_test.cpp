@@ -32,7 +32,7 @@ protected:
     Result<Document> get(DocumentWanted::Stale stale = DocumentWanted::Stale::refuse,
                          decltype(DocumentWanted::check) check = {}) {
         auto http =
-            Http::open({std::chrono::milliseconds(500), std::chrono::milliseconds(300), 1, std::chrono::seconds(5)});
+            Http::open({std::chrono::seconds(10), std::chrono::milliseconds(1500), 1, std::chrono::seconds(60)});
         if (!http)
             return std::unexpected(http.error());
         auto documents = Documents::open(*http, cache_);

@@ -68,7 +68,7 @@ args = ["-x", ""]
                                  "/state/0123/hostname -> /etc/hostname ro\n"
                                  "/state/0123/hosts -> /etc/hosts ro\n"
                                  "/srv/data -> /var/data rw [data]\n");
-    EXPECT_THAT(plan.folders, ElementsAre("/dev", "/proc", "/sys", "/tmp"));
+    EXPECT_THAT(plan.folders, ElementsAre("/dev", "/proc", "/sdk", "/sys", "/tmp"));
     ASSERT_EQ(plan.files.size(), 1U);
     EXPECT_EQ(plan.files[0].first, "/etc/resolv.conf");
     EXPECT_EQ(plan.files[0].second, "nameserver 10.0.2.3\n");

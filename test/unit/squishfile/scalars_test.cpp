@@ -266,12 +266,12 @@ TEST(Ports, AreChosenByWhatIsGiven) {
         ASSERT_TRUE(selector) << text;
         EXPECT_TRUE(matches(*selector, port)) << text;
     }
-    for (const auto* text : {"8081", "8080/tcp", "8080:81", "127.0.0.1:8080", "[::]:8080"}) {
+    for (const auto* text : {"0", "8081", "8080/tcp", "8080:81", "127.0.0.1:8080", "[::]:8080"}) {
         const auto selector = parse_port_selector(text);
         ASSERT_TRUE(selector) << text;
         EXPECT_FALSE(matches(*selector, port)) << text;
     }
-    for (const auto* text : {"", "0", "0:80", "8080-8081", "8080:0", ":80", "8080:", "::1:80", "web"})
+    for (const auto* text : {"", "65536", "8080-8081", "8080:0", ":80", "8080:", "::1:80", "web"})
         EXPECT_FALSE(parse_port_selector(text)) << text;
 }
 
