@@ -16,8 +16,9 @@ struct Limits {
     // (zstd).
     std::uint64_t ratio = 200;
     std::uint64_t ratio_floor = 64ULL << 20;
-    std::size_t path_bytes = 4096; // PATH_MAX: what the kernel resolves in one call
-    std::size_t depth = 128;       // folders; each holds a descriptor while a tree is walked
+    std::uint64_t name_bytes = 128ULL << 20; // of all names and link targets: they are held in memory until the end
+    std::size_t path_bytes = 4096;           // PATH_MAX: what the kernel resolves in one call
+    std::size_t depth = 128;                 // folders; each holds a descriptor while a tree is walked
 };
 
 // What a layer may hold beside its bytes; beyond it the attribute is left out and counted.

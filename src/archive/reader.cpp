@@ -15,15 +15,33 @@ std::string message_of(::archive* reader) {
     return text ? printable(text) : "it is damaged";
 }
 
-NameLocale::NameLocale(Names names)
-    : ours_(::newlocale(LC_CTYPE_MASK, names == Names::utf8 ? "C.UTF-8" : "C", nullptr)),
-      before_(ours_ ? ::uselocale(ours_) : nullptr) {}
+namespace {
+
+// Made once and kept: libc forgets what nobody uses.
+locale_t locale_of(NameLocale::Names names) {
+    static const locale_t bytes = ::newlocale(LC_CTYPE_MASK, "C", nullptr);
+    static const locale_t utf8 = ::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
+    return names == NameLocale::Names::bytes ? bytes : utf8;
+}
+
+} // namespace
+
+void prepare_names() {
+    (void) locale_of(NameLocale::Names::utf8);
+}
+
+Result<NameLocale> NameLocale::enter(Names names) {
+    const auto locale = locale_of(names);
+    if (!locale)
+        return fail(ErrorKind::unsupported,
+                    "the names in this archive cannot be read: this system has no locale C.UTF-8",
+                    "install Debian's libc-bin");
+    return NameLocale(::uselocale(locale));
+}
 
 NameLocale::~NameLocale() {
-    if (!ours_)
-        return;
-    ::uselocale(before_);
-    ::freelocale(ours_);
+    if (before_)
+        ::uselocale(before_);
 }
 
 } // namespace squish::archive

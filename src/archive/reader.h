@@ -7,6 +7,7 @@
 #include <locale.h>
 #include <memory>
 #include <string>
+#include <utility>
 
 struct archive;
 struct archive_entry;
@@ -26,14 +27,20 @@ using Reader = std::unique_ptr<::archive, FreeReader>;
 class NameLocale {
 public:
     enum class Names { bytes, utf8 };
-    explicit NameLocale(Names names);
+    // Unsupported where the system has no C.UTF-8.
+    [[nodiscard]] static Result<NameLocale> enter(Names names);
+    NameLocale(NameLocale&& other) noexcept : before_(std::exchange(other.before_, nullptr)) {}
+    NameLocale& operator=(NameLocale&&) = delete;
     NameLocale(const NameLocale&) = delete;
     NameLocale& operator=(const NameLocale&) = delete;
     ~NameLocale();
 
 private:
-    locale_t ours_;
+    explicit NameLocale(locale_t before) : before_(before) {}
     locale_t before_;
 };
+
+// Reads the locales, which are files of the system, for a process that is about to lose sight of them.
+void prepare_names();
 
 } // namespace squish::archive

@@ -12,6 +12,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <cerrno>
+#include <cstring>
 #include <fcntl.h>
 #include <set>
 #include <sys/stat.h>
@@ -108,7 +109,7 @@ private:
         }
         input_.commit();
         decoder.start();
-        const NameLocale locale(NameLocale::Names::bytes);
+        const auto locale = TRY(NameLocale::enter(NameLocale::Names::bytes));
         const Reader reader(::archive_read_new());
         TarStream stream{decoder, false, std::nullopt};
         if (!reader || ::archive_read_support_format_tar(reader.get()) != ARCHIVE_OK)
@@ -141,7 +142,7 @@ private:
         } else {
             TRY(input_.drain());
         }
-        const NameLocale locale(NameLocale::Names::utf8);
+        const auto locale = TRY(NameLocale::enter(NameLocale::Names::utf8));
         const Reader reader(::archive_read_new());
         ZipFile file{.fd = fd, .size = info.st_size};
         if (!reader || ::archive_read_support_format_zip_seekable(reader.get()) != ARCHIVE_OK ||
@@ -218,6 +219,14 @@ private:
                           "the archive has more than " + std::to_string(limits_.entries) + " entries (limit 'entries')",
                           "", 0},
                     name ? name : ""));
+            for (const char* text : {name, ::archive_entry_hardlink(entry), ::archive_entry_symlink(entry)})
+                name_bytes_ += text ? std::strlen(text) : 0;
+            if (name_bytes_ > limits_.name_bytes)
+                return std::unexpected(about(Error{ErrorKind::invalid,
+                                                   "the archive has more than " + std::to_string(limits_.name_bytes) +
+                                                       " bytes of names (limit 'name_bytes')",
+                                                   "", 0},
+                                             name ? name : ""));
             if (!name)
                 return fail(ErrorKind::invalid,
                             "entry " + std::to_string(out_.progress.entries) + ": its name is not valid UTF-8");
@@ -428,6 +437,7 @@ private:
     Unpacked out_;
     FileHasher hasher_;
     const Decoder* decoder_ = nullptr; // while a tar is read
+    std::uint64_t name_bytes_ = 0;
     std::set<std::string, std::less<>> skipped_;
 };
 

@@ -8,8 +8,8 @@
 
 #include "archive/limits.h"
 #include "archive/manifest.h"
-#include "base/archive_kind.h"
 #include "archive/tree_writer.h"
+#include "base/archive_kind.h"
 #include "base/result.h"
 
 #include <cstdint>

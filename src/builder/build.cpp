@@ -70,15 +70,16 @@ Result<Built> build(const Order& order, const std::function<void(std::uint64_t b
     built.version = version.text();
     built.arch = order.arch.empty() ? this_arch() : order.arch;
     if (!catalog::is_arch_name(built.arch))
-        return fail(ErrorKind::invalid, "'" + printable(built.arch) + "' is no architecture", "for example x86_64, or any");
+        return fail(ErrorKind::invalid, "'" + printable(built.arch) + "' is no architecture",
+                    "for example x86_64, or any");
 
     publish::Publication publication;
     if (!order.key_file.empty()) {
         const auto text = TRY(os::read_file(order.key_file, kMaxKeyFile));
         publication.key = TRY(catalog::SecretKey::parse(text));
     }
-    const auto target = !order.output.empty() ? order.output
-                                              : built.name + "-" + built.version + "-" + built.arch + ".tar.zst";
+    const auto target =
+        !order.output.empty() ? order.output : built.name + "-" + built.version + "-" + built.arch + ".tar.zst";
     // Without a name, so that whatever ends us leaves nothing.
     const auto beside = order.source.empty() ? target.substr(0, target.find_last_of('/') + 1) : std::string("/tmp/");
     const auto archive = TRY(os::open_file(beside.empty() ? "." : beside, O_TMPFILE | O_RDWR, 0644));

@@ -36,7 +36,8 @@ int main(int argc, char** argv) {
                  "squish layer build");
     app.set_help_flag("-h,--help", "print this help");
     app.add_option("DIR", order.folder)->required();
-    app.add_option("--name", order.name, "what squishfiles call it; else as .squish/layer.toml says")->type_name("NAME");
+    app.add_option("--name", order.name, "what squishfiles call it; else as .squish/layer.toml says")
+        ->type_name("NAME");
     app.add_option("--version", order.version, "its version; likewise")->type_name("VERSION");
     app.add_option("--arch", order.arch, "for this architecture, or 'any'; else this machine's")->type_name("ARCH");
     app.add_option("--to", order.source, "the folder of the layer source")->type_name("SOURCE");

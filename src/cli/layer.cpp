@@ -77,7 +77,8 @@ std::string table_of(const Json& layers) {
         const auto digest = text_of(layer, "digest").substr(0, kShortDigest);
         const auto size = size_text(static_cast<std::uint64_t>(number_of(layer, "bytes")));
         const auto files = std::to_string(number_of(layer, "entries"));
-        const auto added = age_text(std::max<std::int64_t>(0, ::time(nullptr) - seconds_of(text_of(layer, "added_at"))));
+        const auto added =
+            age_text(std::max<std::int64_t>(0, ::time(nullptr) - seconds_of(text_of(layer, "added_at"))));
         std::string users = "-";
         if (const auto found = layer.find("containers"); found != layer.end() && found->is_array() && !found->empty()) {
             std::vector<std::string> names;
@@ -149,9 +150,9 @@ int pull_layers(Words words) {
         if (!pulled)
             return give_up(pulled.error());
         print_notes(*pulled);
-        const auto line = json ? pulled->dump(2) : printable(text_of(*pulled, "name")) + "@" +
-                                                       printable(text_of(*pulled, "version")) + " " +
-                                                       text_of(*pulled, "digest");
+        const auto line = json ? pulled->dump(2)
+                               : printable(text_of(*pulled, "name")) + "@" + printable(text_of(*pulled, "version")) +
+                                     " " + text_of(*pulled, "digest");
         if (!print(line + "\n"))
             return 1;
     }
@@ -215,8 +216,9 @@ int remove_layers(Words words) {
 int verify_layers(Words words) {
     bool json = false;
     std::vector<std::string> layers;
-    Options options("layer verify [OPTIONS] [LAYER…]",
-                    "Compares stored layers, all where none is named, with what was unpacked; names every file that differs.");
+    Options options(
+        "layer verify [OPTIONS] [LAYER…]",
+        "Compares stored layers, all where none is named, with what was unpacked; names every file that differs.");
     options.flag("--json", json, "as JSON").rest(layers);
     if (const auto code = options.parse(words))
         return *code;
@@ -236,8 +238,8 @@ int verify_layers(Words words) {
         client = connect();
         if (!client)
             return give_up(client.error());
-        const auto verified = call_with_progress(
-            *client, {"POST", "/v1/layers/" + percent_encode(layer) + "/verify?progress=true"});
+        const auto verified =
+            call_with_progress(*client, {"POST", "/v1/layers/" + percent_encode(layer) + "/verify?progress=true"});
         if (!verified) {
             code = give_up(verified.error());
             continue;
@@ -309,8 +311,8 @@ int build_layer(Words words) {
         return give_up(paths.error());
     std::vector<std::string> order{"squish layer build"};
     const std::pair<const char*, const std::optional<std::string>*> given[] = {
-        {"--name", &name},     {"--version", &version}, {"--arch", &arch},
-        {"--to", &source},     {"--output", &output},   {"--sign", &key}};
+        {"--name", &name}, {"--version", &version}, {"--arch", &arch},
+        {"--to", &source}, {"--output", &output},   {"--sign", &key}};
     for (const auto& [option, value] : given)
         if (*value)
             order.push_back(std::string(option) + "=" + **value);
@@ -370,9 +372,9 @@ struct Subcommand {
     int (*run)(Words words);
 };
 constexpr std::array kSubcommands{
-    Subcommand{"ls", list_layers},       Subcommand{"pull", pull_layers},     Subcommand{"import", import_layer},
-    Subcommand{"build", build_layer},    Subcommand{"rm", remove_layers},     Subcommand{"verify", verify_layers},
-    Subcommand{"prune", prune_layers},   Subcommand{"attach", attach_layer},  Subcommand{"detach", detach_layer},
+    Subcommand{"ls", list_layers},     Subcommand{"pull", pull_layers},    Subcommand{"import", import_layer},
+    Subcommand{"build", build_layer},  Subcommand{"rm", remove_layers},    Subcommand{"verify", verify_layers},
+    Subcommand{"prune", prune_layers}, Subcommand{"attach", attach_layer}, Subcommand{"detach", detach_layer},
 };
 
 } // namespace

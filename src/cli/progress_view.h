@@ -1,5 +1,5 @@
-// Progress of layers, as squishd tells it: on a terminal a line for each layer that is drawn again, with size, speed and
-// what is left; elsewhere a plain line when a layer begins and when it is there.
+// Progress of layers, as squishd tells it: on a terminal a line for each layer that is drawn again, with size, speed
+// and what is left; elsewhere a plain line when a layer begins and when it is there.
 #pragma once
 
 #include "cli/client.h"

@@ -68,14 +68,15 @@ Result<SquishfileSource> read_bundle(const std::string& file) {
     const auto opened = os::open_beneath(tree.get(), "squishfile.toml", O_RDONLY | O_NONBLOCK,
                                          RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
     if (!opened)
-        return fail(ErrorKind::invalid,
-                    "'" + printable(file) + "' is an archive without a squishfile.toml at its root: " +
-                        errno_text(opened.error().sys_errno));
+        return fail(ErrorKind::invalid, "'" + printable(file) +
+                                            "' is an archive without a squishfile.toml at its root: " +
+                                            errno_text(opened.error().sys_errno));
     source.text = TRY(os::read_all(opened->get(), kMaxSquishfileBytes));
     return source;
 }
 
-// A path of a bundle's squishfile, as it lies in the unpacked tree: links are resolved as if the tree were all there is.
+// A path of a bundle's squishfile, as it lies in the unpacked tree: links are resolved as if the tree were all there
+// is.
 Result<std::string> within(const SquishfileSource& source, const std::string& path) {
     const auto tree = TRY(os::open_file(source.folder, O_PATH | O_DIRECTORY));
     const auto relative = path.substr(source.folder.size() + 1);
@@ -138,8 +139,8 @@ Result<Squishfile> parse_source(const SquishfileSource& source) {
         if (auto path = within(source, layer.path))
             layer.path = *std::move(path);
         else
-            wrong_paths.push_back({layer.at, "layer '" + printable(layer.name) + "': not in the archive: " +
-                                                 errno_text(path.error().sys_errno)});
+            wrong_paths.push_back({layer.at, "layer '" + printable(layer.name) +
+                                                 "': not in the archive: " + errno_text(path.error().sys_errno)});
     }
     if (!wrong_paths.empty())
         return wrong(source, wrong_paths);

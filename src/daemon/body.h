@@ -6,7 +6,8 @@
 
 namespace squish::daemon {
 
-// {"squishfile": {…}, "remove": false, "args": […], "lock": "…", "locked": false, "terminal": {"rows": 24, "columns": 80}}; takes the request's descriptors.
+// {"squishfile": {…}, "remove": false, "args": […], "lock": "…", "locked": false, "terminal": {"rows": 24, "columns":
+// 80}}; takes the request's descriptors.
 [[nodiscard]] Result<CreateRequest> read_create(Request& request);
 // {"command": […], "env": {…}, "workdir": "/", "user": "0:0", "terminal": {…}}; takes the request's descriptors.
 [[nodiscard]] Result<ExecRequest> read_exec(Request& request);

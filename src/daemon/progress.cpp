@@ -9,8 +9,9 @@ namespace {
 constexpr std::chrono::milliseconds kPause{100}; // between events: faster than anybody reads
 
 Json view(const LayerProgress& progress) {
-    return {{"layer", progress.layer}, {"stage", to_string(progress.stage)}, {"bytes", progress.bytes},
-            {"total", progress.total}, {"speed", progress.speed},            {"entries", progress.entries}};
+    return {{"layer", progress.layer}, {"stage", to_string(progress.stage)},
+            {"bytes", progress.bytes}, {"total", progress.total},
+            {"speed", progress.speed}, {"entries", progress.entries}};
 }
 
 } // namespace

@@ -154,9 +154,13 @@ Task<void> post_layers_import(Service& service, Exchange& exchange, Parameters) 
             co_return Result<void>();
         co_return std::unexpected(imported.error());
     }
-    Json body{{"digest", imported->layer.digest}, {"name", imported->name},
-              {"version", imported->version},     {"bytes", imported->layer.bytes},
-              {"entries", imported->layer.entries}, {"notes", imported->layer.notes},     {"tree", imported->tree}};
+    Json body{{"digest", imported->layer.digest},
+              {"name", imported->name},
+              {"version", imported->version},
+              {"bytes", imported->layer.bytes},
+              {"entries", imported->layer.entries},
+              {"notes", imported->layer.notes},
+              {"tree", imported->tree}};
     co_await conclude(exchange, streaming, "imported", std::move(body));
     co_return Result<void>();
 }
@@ -215,7 +219,9 @@ Task<void> post_layer_verify(Service& service, Exchange& exchange, Parameters pa
             co_return Result<void>();
         co_return std::unexpected(verified.error());
     }
-    Json body{{"digest", verified->digest}, {"findings", verified->findings}, {"files", verified->files},
+    Json body{{"digest", verified->digest},
+              {"findings", verified->findings},
+              {"files", verified->files},
               {"bytes", verified->bytes}};
     co_await conclude(exchange, streaming, "verified", std::move(body));
     co_return Result<void>();

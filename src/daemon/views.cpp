@@ -61,9 +61,9 @@ Json summary_view(const ContainerInfo& container) {
 }
 
 Json layer_view(const LayerInfo& layer) {
-    return {{"name", layer.name},       {"origin", layer.origin}, {"asked", layer.asked},
-            {"version", layer.version}, {"digest", layer.digest}, {"source", layer.source},
-            {"target", layer.target},   {"path", layer.path},     {"why", layer.why},       {"notes", layer.notes}};
+    return {{"name", layer.name},     {"origin", layer.origin}, {"asked", layer.asked},   {"version", layer.version},
+            {"digest", layer.digest}, {"source", layer.source}, {"target", layer.target}, {"path", layer.path},
+            {"why", layer.why},       {"notes", layer.notes}};
 }
 
 Json layer_view(const ProvidedLayer& layer) {

@@ -1,9 +1,10 @@
 // Layers that come and go while their container runs.
 //
 // How this works
-//   Everything below /sdk is one tree of mounts that the stager puts together anew: a folder with all layers that are to
-//   be there. A process that joins the container's namespaces covers /sdk with it, by one move_mount(2): whoever looks
-//   sees the old layers or the new ones. What is open in an old one stays usable; the mounts beneath go with the container.
+//   Everything below /sdk is one tree of mounts that the stager puts together anew: a folder with all layers that are
+//   to be there. A process that joins the container's namespaces covers /sdk with it, by one move_mount(2): whoever
+//   looks sees the old layers or the new ones. What is open in an old one stays usable; the mounts beneath go with the
+//   container.
 
 #include "engine/explain.h"
 #include "engine/impl.h"
@@ -129,11 +130,11 @@ Task<LayerInfo> Engine::Impl::detach_layer(std::string id, std::string name) {
     auto layers = record->info.layers;
     const auto found = std::ranges::find(layers, name, &LayerInfo::name);
     if (found == layers.end())
-        co_return fail(ErrorKind::not_found, "container '" + record->info.name + "' has no layer '" + printable(name) + "'");
+        co_return fail(ErrorKind::not_found,
+                       "container '" + record->info.name + "' has no layer '" + printable(name) + "'");
     if (!was_attached(*found))
-        co_return fail(ErrorKind::conflict,
-                       "layer '" + printable(name) + "' belongs to the squishfile of container '" + record->info.name +
-                           "' and stays");
+        co_return fail(ErrorKind::conflict, "layer '" + printable(name) + "' belongs to the squishfile of container '" +
+                                                record->info.name + "' and stays");
     const auto detached = *found;
     layers.erase(found);
     CO_TRY(co_await mount_sdks(record, layers));

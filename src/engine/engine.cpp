@@ -200,8 +200,7 @@ Task<ExitInfo> Engine::wait_exec(const std::string& exec_id) {
 Task<void> Engine::kill_exec(const std::string& exec_id, int signal_number) {
     return impl_->kill_exec(exec_id, signal_number);
 }
-Task<std::vector<ProvidedLayer>> Engine::resolve(Squishfile file, ProvideOptions options,
-                                                 OnLayerProgress on_progress) {
+Task<std::vector<ProvidedLayer>> Engine::resolve(Squishfile file, ProvideOptions options, OnLayerProgress on_progress) {
     return impl_->resolve(std::move(file), std::move(options), std::move(on_progress));
 }
 Task<ProvidedLayer> Engine::pull_layer(std::string name, std::string requirement, OnLayerProgress on_progress) {

@@ -52,7 +52,7 @@ struct CreateRequest {
     catalog::Lock lock;                           // squishfile.lock, and how much it counts
     catalog::LockMode lock_mode = catalog::LockMode::none;
     std::function<bool()> given_up; // asked once the layers are there: whether anybody still wants the container
-    OnLayerProgress on_progress; // of layers that are downloaded or unpacked before it can start
+    OnLayerProgress on_progress;    // of layers that are downloaded or unpacked before it can start
 };
 
 enum class ContainerState { created, running, exited };

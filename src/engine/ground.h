@@ -8,8 +8,8 @@
 //   path that a user waits for.
 #pragma once
 
-#include "engine/engine.h"
 #include "async/helper_client.h"
+#include "engine/engine.h"
 #include "engine/keeper_client.h"
 #include "plan/container_plan.h"
 

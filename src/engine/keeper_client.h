@@ -1,8 +1,8 @@
 // Asks the keeper (wire/keeper_protocol.h), and starts it where there is none.
 #pragma once
 
-#include "base/paths.h"
 #include "async/link.h"
+#include "base/paths.h"
 #include "wire/keeper_protocol.h"
 
 #include <functional>

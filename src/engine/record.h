@@ -1,9 +1,9 @@
 // One container as the engine knows it, and how that is kept on disk.
 #pragma once
 
+#include "async/latch.h"
 #include "engine/engine.h"
 #include "engine/ground.h"
-#include "async/latch.h"
 
 #include <memory>
 #include <string>
@@ -20,7 +20,7 @@ struct Record {
     std::shared_ptr<Latch> changing;                              // while its ports are being changed
     std::vector<std::pair<std::string, std::string>> environment; // what the payload was given, for exec
     std::string folder;                                           // the state folder of this container
-    std::size_t changes = 0; // of the layers at /sdk, since it started
+    std::size_t changes = 0;                                      // of the layers at /sdk, since it started
     bool published = false;
     bool kill_requested = false; // by stop or kill: the reason then says so
     Latch ended;

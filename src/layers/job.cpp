@@ -1,5 +1,6 @@
 #include "layers/job.h"
 
+#include "archive/reader.h"
 #include "layers/sandbox.h"
 #include "os/file.h"
 #include "os/process.h"
@@ -67,6 +68,7 @@ Result<Json> work(const Order& order, int socket) {
             ::close(order.fds[i].get());
     cell.max_file_bytes = max_file_bytes(order.request);
     cell.map_ids = [&] { return ask_for_maps(socket); };
+    archive::prepare_names();
     TRY(enter(cell));
     auto last = std::chrono::steady_clock::now();
     return carry_out(order.request, fds, [&](std::uint64_t read, std::uint64_t written, std::uint64_t entries) {

@@ -55,6 +55,7 @@ Result<archive::Limits> limits_of(const Json& request) {
     limits.entries = TRY(number_or(*found, "entries", limits.entries));
     limits.ratio = std::max<std::uint64_t>(1, TRY(number_or(*found, "ratio", limits.ratio)));
     limits.ratio_floor = TRY(number_or(*found, "ratio_floor", limits.ratio_floor));
+    limits.name_bytes = TRY(number_or(*found, "name_bytes", limits.name_bytes));
     limits.path_bytes = std::min<std::uint64_t>(TRY(number_or(*found, "path_bytes", limits.path_bytes)), 4096);
     limits.depth = std::min<std::uint64_t>(TRY(number_or(*found, "depth", limits.depth)), 128);
     return limits;

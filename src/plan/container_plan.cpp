@@ -106,8 +106,7 @@ std::vector<Layer> layers_of(const Squishfile& file) {
 }
 
 Result<ContainerPlan> plan_container(const Squishfile& file, const std::vector<Layer>& layers, const std::string& id,
-                                     const std::string& name, const Machine& machine,
-                                     const std::string& state_folder) {
+                                     const std::string& name, const Machine& machine, const std::string& state_folder) {
     ContainerPlan plan;
     plan.id = id;
     plan.machine = machine;

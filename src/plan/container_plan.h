@@ -30,7 +30,7 @@ struct Layer {
     std::string target; // absolute, in the container; "/" for the rootfs
     bool read_write = false;
     bool rootfs = false;
-    bool in_path = false;                                  // TARGET/bin belongs into PATH
+    bool in_path = false;                                 // TARGET/bin belongs into PATH
     std::vector<std::pair<std::string, std::string>> env; // its own variables
     struct Command {
         std::string command; // absolute, in the container

@@ -23,7 +23,7 @@ std::string quoted(const std::string& text) {
 }
 
 bool is_folder(const std::string& path) {
-    struct stat info {};
+    struct stat info{};
     return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
 }
 
@@ -34,14 +34,14 @@ bool has_file(const std::string& folder, const std::string& name, bool executabl
     if (!root)
         return false;
     const auto file = os::open_beneath(root->get(), name, O_PATH, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
-    struct stat info {};
+    struct stat info{};
     if (!file || ::fstat(file->get(), &info) < 0 || !S_ISREG(info.st_mode))
         return false;
     return !executable || (info.st_mode & (S_IXUSR | S_IXGRP | S_IXOTH)) != 0;
 }
 
 bool is_executable_file(const std::string& path) {
-    struct stat info {};
+    struct stat info{};
     return ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) && ::access(path.c_str(), X_OK) == 0;
 }
 
@@ -100,7 +100,8 @@ std::string looked_at(const Layer* app, const std::vector<std::string>& programs
         std::vector<std::string> names;
         for (const auto& name : layer->command->entry)
             names.push_back(quoted(name));
-        text += "; layer " + quoted(layer->name) + " runs " + join(names, " or ") + " of the layer 'app', which is not there";
+        text += "; layer " + quoted(layer->name) + " runs " + join(names, " or ") +
+                " of the layer 'app', which is not there";
     }
     return text;
 }

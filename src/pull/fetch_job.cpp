@@ -44,8 +44,7 @@ Result<std::unique_ptr<FetchJob>> FetchJob::start(const asio::any_io_executor& e
     spawn.keep = {ends.second.get()};
     spawn.stderr_fd = STDERR_FILENO;
     job->child_ = TRY(os::spawn_child(spawn));
-    job->client_ =
-        std::make_unique<HelperClient>(executor, "squish-fetch", std::move(ends.first), [] {});
+    job->client_ = std::make_unique<HelperClient>(executor, "squish-fetch", std::move(ends.first), [] {});
     return job;
 }
 

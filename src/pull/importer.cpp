@@ -49,14 +49,14 @@ Result<std::string> read_layer_toml(int tree) {
             return std::string();
         return std::unexpected(std::move(file).error().within("the layer's .squish/layer.toml"));
     }
-    struct stat info {};
+    struct stat info{};
     if (::fstat(file->get(), &info) < 0 || !S_ISREG(info.st_mode))
         return fail(ErrorKind::invalid, "the layer's .squish/layer.toml is not a regular file");
     return os::read_all(file->get(), kMaxLayerToml);
 }
 
 bool has_folder(int tree, const char* name) {
-    struct stat info {};
+    struct stat info{};
     return ::fstatat(tree, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(info.st_mode);
 }
 

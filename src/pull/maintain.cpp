@@ -23,7 +23,7 @@ Task<Provider::Imported> Provider::import(ImportRequest request, OnLayerProgress
         what.sha256 = request.sha256;
         CO_TRY_TO(out.layer, co_await importer_.download(std::move(what), std::move(on_progress), label));
     } else {
-        struct stat info {};
+        struct stat info{};
         if (::stat(request.path.c_str(), &info) < 0)
             co_return fail_errno("import '" + request.path + "'");
         if (S_ISDIR(info.st_mode)) {
@@ -94,7 +94,8 @@ Task<Provider::Verified> Provider::verify(std::string digest, OnLayerProgress on
     out.bytes = answer.value("bytes", std::uint64_t{0});
     if (const auto findings = answer.find("findings"); findings != answer.end() && findings->is_array())
         for (const auto& finding : *findings)
-            out.findings.push_back("'" + finding.value("path", std::string()) + "': " + finding.value("what", std::string()));
+            out.findings.push_back("'" + finding.value("path", std::string()) +
+                                   "': " + finding.value("what", std::string()));
     // The manifest itself is held against what was written down when the layer came.
     if (wire::get_string(answer, "tree_digest").value_or("") != stored->tree_digest)
         out.findings.insert(out.findings.begin(), "the layer's own manifest was changed");

@@ -50,13 +50,13 @@ Result<std::optional<catalog::LayerManifest>> manifest_of_folder(const std::stri
 }
 
 bool is_folder(const std::string& path) {
-    struct stat info {};
+    struct stat info{};
     return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
 }
 
 bool may_be_archive(const std::string& path) {
     const auto file = os::open_file(path, O_RDONLY | O_NONBLOCK);
-    struct stat info {};
+    struct stat info{};
     if (!file || ::fstat(file->get(), &info) < 0 || !S_ISREG(info.st_mode))
         return false;
     char start[archive::kRecogniseBytes];
@@ -185,7 +185,8 @@ void Provider::offer_stored(Work& work, const std::string& name) {
         const auto version = Version::parse(ref.version);
         if (!layer || !version)
             continue;
-        Candidate candidate{.version = *version, .sha256 = ref.digest, .source = ref.source, .requires_ = {}, .handle = 0};
+        Candidate candidate{
+            .version = *version, .sha256 = ref.digest, .source = ref.source, .requires_ = {}, .handle = 0};
         if (const auto manifest = read_manifest(layer->layer_toml, name))
             candidate.requires_ = *manifest ? (*manifest)->requires_ : catalog::Requires{};
         else
@@ -317,8 +318,7 @@ Task<void> Provider::fetch_all(Work& work, const catalog::Resolution& resolution
     co_await done->wait();
     for (auto& one : *all) {
         if (!one.result)
-            co_return std::unexpected(
-                std::move(one.result).error().within("layer '" + one.name + "' " + one.version));
+            co_return std::unexpected(std::move(one.result).error().within("layer '" + one.name + "' " + one.version));
         CO_TRY_TO(const auto manifest,
                   read_manifest(one.result->layer_toml, one.name + "@" + one.version + ": .squish/layer.toml"));
         LayerRef ref{.name = one.name,
@@ -454,7 +454,8 @@ Task<std::vector<ProvidedLayer>> Provider::finish(Work& work, const catalog::Res
             one.target = one.rootfs ? "/" : "/sdk/" + layer.name;
             if (layer.name == "alpine" && has_rootfs)
                 co_return fail(ErrorKind::conflict,
-                               "alpine is required (" + join(layer.why, "; ") + "), and the squishfile has another rootfs",
+                               "alpine is required (" + join(layer.why, "; ") +
+                                   "), and the squishfile has another rootfs",
                                "name alpine in [layers], and no other rootfs");
             has_rootfs |= one.rootfs;
         }

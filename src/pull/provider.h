@@ -2,8 +2,9 @@
 //
 // How this works
 //   What is stored and satisfies a squishfile is taken, without asking anybody: a start takes milliseconds. Where that
-//   does not do, all sources are asked at once, the newest versions that satisfy everybody are chosen (catalog/resolver.h),
-//   downloaded in parallel, and the choice is looked at again with what the downloaded layers themselves require.
+//   does not do, all sources are asked at once, the newest versions that satisfy everybody are chosen
+//   (catalog/resolver.h), downloaded in parallel, and the choice is looked at again with what the downloaded layers
+//   themselves require.
 //
 // Ownership: borrows the store. One event loop, no threads; calls may interleave.
 #pragma once
@@ -22,21 +23,22 @@ struct ProvidedLayer {
     enum class Origin { built_in, folder, file, archive, url, version };
     std::string name;
     Origin origin = Origin::folder;
-    std::string asked;               // "~3.11", a path, a URL
-    std::string version;             // empty where there is none
-    std::string digest;              // of what is stored; empty for the user's own files and folders
-    std::string source;              // where a version comes from
-    std::string path;                // what is mounted, on the host; empty where it is not stored yet
-    std::string target;              // where; "/" for the rootfs
+    std::string asked;   // "~3.11", a path, a URL
+    std::string version; // empty where there is none
+    std::string digest;  // of what is stored; empty for the user's own files and folders
+    std::string source;  // where a version comes from
+    std::string path;    // what is mounted, on the host; empty where it is not stored yet
+    std::string target;  // where; "/" for the rootfs
     bool read_write = false;
     bool rootfs = false;
-    bool has_bin = false;            // a folder bin/ that belongs into PATH
-    std::vector<std::string> why;    // who asks for it
+    bool has_bin = false;                       // a folder bin/ that belongs into PATH
+    std::vector<std::string> why;               // who asks for it
     std::map<std::string, std::uint64_t> notes; // what unpacking left out
     std::optional<catalog::LayerManifest> manifest;
 };
 [[nodiscard]] constexpr const char* to_string(ProvidedLayer::Origin origin) {
-    constexpr const char* kNames[] = {"built-in", "folder", "file", "archive", "url", "version"}; // in the order of Origin
+    constexpr const char* kNames[] = {"built-in", "folder", "file",
+                                      "archive",  "url",    "version"}; // in the order of Origin
     return kNames[static_cast<std::size_t>(origin)];
 }
 
@@ -58,8 +60,8 @@ public:
              Importer::Connect connect);
 
     // The layers of the file and what they require, each with where it lies and where it is mounted.
-    [[nodiscard]] Task<std::vector<ProvidedLayer>> provide(Squishfile file, Machine machine,
-                                                           ProvideOptions options, OnLayerProgress on_progress);
+    [[nodiscard]] Task<std::vector<ProvidedLayer>> provide(Squishfile file, Machine machine, ProvideOptions options,
+                                                           OnLayerProgress on_progress);
 
     // Asks the sources and gets the newest version that is allowed, stored or not.
     [[nodiscard]] Task<ProvidedLayer> pull(std::string name, std::string requirement, Machine machine,

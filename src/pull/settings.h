@@ -13,7 +13,8 @@ struct LayerSource {
 };
 
 struct LayerSettings {
-    std::vector<std::string> alpine_mirrors{"https://dl-cdn.alpinelinux.org/alpine", "https://mirrors.edge.kernel.org/alpine",
+    std::vector<std::string> alpine_mirrors{"https://dl-cdn.alpinelinux.org/alpine",
+                                            "https://mirrors.edge.kernel.org/alpine",
                                             "https://ftp.halifax.rwth-aachen.de/alpine"};
     std::vector<LayerSource> sources;
 };

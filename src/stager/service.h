@@ -31,8 +31,7 @@ public:
     void drop_surplus() { network_->drop_surplus(wanted_spares_); }
 
 private:
-    Service(RootfsCache rootfs, std::string workspace)
-        : rootfs_(std::move(rootfs)), workspace_(std::move(workspace)) {}
+    Service(RootfsCache rootfs, std::string workspace) : rootfs_(std::move(rootfs)), workspace_(std::move(workspace)) {}
     [[nodiscard]] Result<Reply> stage(const wire::Json& request);
     [[nodiscard]] Result<Reply> sdks(const wire::Json& request);
     [[nodiscard]] Result<Reply> network_up(const wire::Json& request);

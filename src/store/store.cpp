@@ -94,6 +94,19 @@ Result<void> sync_folder(const std::string& path) {
     return {};
 }
 
+// Downloads that broke off are taken up again, but not for ever.
+void remove_old_parts(const std::string& folder) {
+    constexpr auto kKept = std::chrono::hours(24);
+    std::error_code error;
+    const auto now = fs::file_time_type::clock::now();
+    for (auto entry = fs::directory_iterator(folder, error); !error && entry != fs::directory_iterator();
+         entry.increment(error)) {
+        std::error_code ignored;
+        if (now - entry->last_write_time(ignored) > kKept && !ignored)
+            fs::remove(entry->path(), ignored);
+    }
+}
+
 Result<Store::Staging> open_staging(const std::string& path, std::string name) {
     Store::Staging staging;
     staging.name = std::move(name);
@@ -110,6 +123,7 @@ Result<Store> Store::open(const std::string& folder) {
     Store store(folder);
     for (const char* name : {"layers", "refs", "staging", "downloads", "documents", "locks", "urls"})
         TRY(os::make_dirs(folder + "/" + name));
+    remove_old_parts(store.downloads());
     // Others must not look into what belongs to root in a container but is ours here.
     if (::chmod(folder.c_str(), 0700) < 0)
         return fail_errno("chmod '" + folder + "'");
@@ -326,7 +340,7 @@ Result<void> Store::remember_url(const std::string& url, const std::string& dige
 }
 
 std::optional<Store::Seen> Store::seen(int file) const {
-    struct stat info {};
+    struct stat info{};
     if (::fstat(file, &info) < 0)
         return std::nullopt;
     const auto known = seen_.find(identity(info));
@@ -336,12 +350,12 @@ std::optional<Store::Seen> Store::seen(int file) const {
 }
 
 void Store::remember_seen(int file, const Seen& seen) {
-    struct stat info {};
+    struct stat info{};
     if (::fstat(file, &info) < 0)
         return;
     // A file that changed just now may change again within the same tick of its time stamps.
-    const auto now = std::chrono::duration_cast<std::chrono::seconds>(
-        std::chrono::system_clock::now().time_since_epoch());
+    const auto now =
+        std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch());
     if (now.count() - info.st_ctim.tv_sec < 2)
         return;
     if (seen_.size() >= kMaxSeen)

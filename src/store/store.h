@@ -11,8 +11,8 @@
 // any moment leaves the old state or the new; what was staged is removed by whoever opens the store next (a staging
 // folder is locked with flock(2) for as long as its owner lives).
 //
-// Several processes may use one store. Threads: none. Files in `tree` may belong to any id of the user's namespace: only
-// the layer worker (squish-layers) can write and remove them; here are names and records.
+// Several processes may use one store. Threads: none. Files in `tree` may belong to any id of the user's namespace:
+// only the layer worker (squish-layers) can write and remove them; here are names and records.
 #pragma once
 
 #include "base/result.h"
@@ -31,13 +31,13 @@ struct StoredLayer {
     enum class Kind { tree, file }; // file: one file that was no archive, tree/content
     std::string digest;             // of the archive or file that it was made from: 64 hexadecimal digits
     Kind kind = Kind::tree;
-    std::string tree_digest;  // of the manifest: what was unpacked
-    std::uint64_t bytes = 0;  // unpacked
+    std::string tree_digest; // of the manifest: what was unpacked
+    std::uint64_t bytes = 0; // unpacked
     std::uint64_t entries = 0;
-    std::string origin;       // URL or path, for people
-    std::int64_t added_at = 0; // microseconds since the epoch
-    std::string layer_toml;   // .squish/layer.toml of the tree, as it is; empty where there is none
-    bool has_bin = false;     // a folder /bin at its root
+    std::string origin;                         // URL or path, for people
+    std::int64_t added_at = 0;                  // microseconds since the epoch
+    std::string layer_toml;                     // .squish/layer.toml of the tree, as it is; empty where there is none
+    bool has_bin = false;                       // a folder /bin at its root
     std::map<std::string, std::uint64_t> notes; // what unpacking left out or changed, by name: "devices" → 3
 };
 

@@ -358,7 +358,7 @@ TEST_F(Layers, AClientThatGoesTakesItsWorkWithIt) {
     const UniqueFd owned(writer);
     {
         const auto moved = std::move(pipe);
-    }                             // closes our reading end
+    } // closes our reading end
     pollfd waiting{writer, 0, 0}; // POLLERR: nobody reads any more
     EXPECT_EQ(::poll(&waiting, 1, kPatienceMs), 1);
     EXPECT_TRUE(waiting.revents & POLLERR);

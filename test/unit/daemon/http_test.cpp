@@ -78,6 +78,22 @@ TEST(Config, IsRead) {
     EXPECT_EQ(config->uplink_mtu, 1500U);
 }
 
+TEST(Config, NamesMirrorsAndSources) {
+    const auto config = parse_config("[layers]\nalpine_mirrors = [\"https://a.example/alpine/\"]\n"
+                                     "[[layers.sources]]\nname = \"ours\"\nurl = \"http://b.example\"\n",
+                                     "squishd.toml");
+    ASSERT_TRUE(config) << config.error().text();
+    EXPECT_THAT(config->layers.alpine_mirrors, ::testing::ElementsAre("https://a.example/alpine"));
+    ASSERT_EQ(config->layers.sources.size(), 1U);
+    EXPECT_EQ(config->layers.sources[0].name, "ours");
+    EXPECT_EQ(config->layers.sources[0].url, "http://b.example");
+    EXPECT_FALSE(parse_config("", "squishd.toml")->layers.alpine_mirrors.empty());
+    for (const char* wrong :
+         {"[layers]\nalpine_mirrors = [\"ftp://a\"]\n", "[[layers.sources]]\nname = \"x\"\n",
+          "[[layers.sources]]\nurl = \"http://x\"\nkey = \"nonsense\"\n", "[layers]\nmirrors = []\n"})
+        EXPECT_FALSE(parse_config(wrong, "squishd.toml")) << wrong;
+}
+
 TEST(Config, NamesTheLineAndTheNearestKey) {
     const auto unknown = parse_config("log_limit = \"1M\"\nspare_cell = 1\n", "squishd.toml");
     ASSERT_FALSE(unknown);

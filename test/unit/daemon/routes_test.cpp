@@ -253,7 +253,8 @@ TEST_F(Routes, TellsTheProgressOfAPullAndThenItsResult) {
     });
     const auto answer = ask("POST", "/v1/layers/pull?progress=true", R"({"name": "python", "version": "~3.11"})");
     EXPECT_THAT(answer, HasSubstr("Transfer-Encoding: chunked"));
-    EXPECT_THAT(answer, HasSubstr(R"({"event":"progress","layer":"python","stage":"downloading","bytes":10,"total":20)"));
+    EXPECT_THAT(answer,
+                HasSubstr(R"({"event":"progress","layer":"python","stage":"downloading","bytes":10,"total":20)"));
     EXPECT_THAT(answer, HasSubstr(R"({"event":"pulled","result":{"name":"python")"));
     // Without the parameter the same request has one answer.
     const auto plain = ask("POST", "/v1/layers/pull", R"({"name": "python", "version": "~3.11"})");

@@ -355,20 +355,20 @@ TEST_P(Unsupported, IsRefusedNamingTheKey) {
     EXPECT_FALSE(refused.error().remedy.empty());
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Keys, Unsupported,
-    ::testing::Values(Refused{"memory", "[resources]\nmemory = \"64M\"\n", "[resources]"},
-                      Refused{"cpus", "[resources]\ncpus = 1.5\n", "[resources]"},
-                      Refused{"pids", "[resources]\npids = 10\n", "[resources]"},
-                      Refused{"seccomp", "[security]\nseccomp = \"unconfined\"\n", "[security]"},
-                      Refused{"capabilities", "[security]\ncapabilities = [\"CAP_NET_RAW\"]\n", "[security]"},
-                      Refused{"health", "[health]\ncommand = [\"true\"]\n", "[health]"},
-                      Refused{"restart", "[restart]\npolicy = \"always\"\n", "[restart]"},
-                      Refused{"procfs_memory", "[procfs]\nmemory = \"1G\"\n", "[procfs]"},
-                      Refused{"procfs_cpus", "[procfs]\ncpus = 2\n", "[procfs]"},
-                      Refused{"networks", "[network]\nnetworks = [\"a\"]\n", "[network]"},
-                      Refused{"aliases", "[network]\naliases = [\"a\"]\n", "[network]"}),
-    [](const auto& one) { return std::string(one.param.what); });
+INSTANTIATE_TEST_SUITE_P(Keys, Unsupported,
+                         ::testing::Values(Refused{"memory", "[resources]\nmemory = \"64M\"\n", "[resources]"},
+                                           Refused{"cpus", "[resources]\ncpus = 1.5\n", "[resources]"},
+                                           Refused{"pids", "[resources]\npids = 10\n", "[resources]"},
+                                           Refused{"seccomp", "[security]\nseccomp = \"unconfined\"\n", "[security]"},
+                                           Refused{"capabilities", "[security]\ncapabilities = [\"CAP_NET_RAW\"]\n",
+                                                   "[security]"},
+                                           Refused{"health", "[health]\ncommand = [\"true\"]\n", "[health]"},
+                                           Refused{"restart", "[restart]\npolicy = \"always\"\n", "[restart]"},
+                                           Refused{"procfs_memory", "[procfs]\nmemory = \"1G\"\n", "[procfs]"},
+                                           Refused{"procfs_cpus", "[procfs]\ncpus = 2\n", "[procfs]"},
+                                           Refused{"networks", "[network]\nnetworks = [\"a\"]\n", "[network]"},
+                                           Refused{"aliases", "[network]\naliases = [\"a\"]\n", "[network]"}),
+                         [](const auto& one) { return std::string(one.param.what); });
 
 TEST(Supported, PassesWhatThisVersionDoes) {
     const char* const files[] = {
@@ -482,6 +482,92 @@ TEST_F(DefaultCommand, AFileThatIsNoProgramOrNothingAtAllIsAnError) {
     ASSERT_FALSE(no_app);
     EXPECT_THAT(no_app.error().message, HasSubstr("'app'"));
     EXPECT_FALSE(plan_container(parse("[layers]\nbase = \"latest\"\n"), {}, "0123", "web", machine(), "/state"));
+}
+
+// --- layers
+// --------------------------------------------------------------------------------------------------------
+
+// An SDK whose command takes an entry file of the app.
+Layer sdk(const std::string& name, std::vector<std::string> entry) {
+    Layer layer;
+    layer.name = name;
+    layer.path = "/store/" + name;
+    layer.target = "/sdk/" + name;
+    layer.in_path = true;
+    layer.env = {{"HOME_OF", layer.target}};
+    layer.command = Layer::Command{layer.target + "/bin/" + name, {"-u"}, std::move(entry)};
+    return layer;
+}
+
+TEST_F(DefaultCommand, AnSdkRunsTheEntryFileOfTheApp) {
+    std::filesystem::create_directories(at("app"));
+    put("app/app.py", "");
+    Layer app;
+    app.name = "app";
+    app.path = at("app");
+    app.target = "/app";
+    const auto run = MUST(default_command({app, sdk("python", {"main.py", "app.py"}), sdk("node", {"index.js"})}));
+    EXPECT_EQ(run.command, "/sdk/python/bin/python");
+    EXPECT_THAT(run.args, ElementsAre("-u", "/app/app.py"));
+}
+
+TEST_F(DefaultCommand, ASingleFileIsAnEntryByItsKind) {
+    put("server.js", "");
+    Layer app;
+    app.name = "app";
+    app.path = at("server.js");
+    app.target = "/app/server.js";
+    const auto run = MUST(default_command({app, sdk("python", {"main.py"}), sdk("node", {"index.js"})}));
+    EXPECT_THAT(run.args, ElementsAre("-u", "/app/server.js"));
+    const auto none = default_command({app, sdk("python", {"main.py"})});
+    ASSERT_FALSE(none);
+    EXPECT_THAT(none.error().message,
+                HasSubstr("layer 'python' runs 'main.py' of the layer 'app', which is not there"));
+}
+
+TEST_F(DefaultCommand, TwoThatWouldRunTheAppAreAnError) {
+    std::filesystem::create_directories(at("app"));
+    put("app/main.py", "");
+    Layer app;
+    app.name = "app";
+    app.path = at("app");
+    app.target = "/app";
+    const auto both = default_command({app, sdk("python", {"main.py"}), sdk("pypy", {"main.py"})});
+    ASSERT_FALSE(both);
+    EXPECT_THAT(both.error().message, HasSubstr("the layers 'python' and 'pypy' would both run the layer 'app'"));
+}
+
+TEST_F(DefaultCommand, EntriesAreNotLookedForOutsideOfTheApp) {
+    std::filesystem::create_directories(at("app"));
+    put("secret.py", "");
+    std::filesystem::create_symlink("../secret.py", at("app/main.py"));
+    Layer app;
+    app.name = "app";
+    app.path = at("app");
+    app.target = "/app";
+    EXPECT_FALSE(default_command({app, sdk("python", {"main.py"})}));
+}
+
+TEST(LayersOfAPlan, BringTheirVariablesAndTheirFoldersOfPrograms) {
+    const auto file = parse(std::string(kRun) + "[env]\nB = \"file\"\n");
+    auto first = sdk("one", {}), second = sdk("two", {});
+    first.env = {{"A", "one"}, {"B", "one"}};
+    second.env = {{"A", "two"}};
+    const auto plan = MUST(plan_container(file, {first, second}, "0123", "web", machine(), "/state"));
+    const std::map<std::string, std::string> env(plan.environment.begin(), plan.environment.end());
+    EXPECT_EQ(env.at("PATH"), std::string("/sdk/one/bin:/sdk/two/bin:") + kDefaultPath);
+    EXPECT_EQ(env.at("A"), "two") << "the later layer wins";
+    EXPECT_EQ(env.at("B"), "file") << "and the squishfile over all";
+    EXPECT_TRUE(std::ranges::any_of(plan.mounts, [](const Mount& mount) {
+        return mount.source == "/store/one" && mount.target == "/sdk/one" && mount.read_only;
+    }));
+}
+
+TEST(AttachPlan, CoversThePointInTheContainerThatIsJoined) {
+    const auto steps = make_attach(kSdkFolder);
+    EXPECT_EQ(steps.size(), 4U);
+    EXPECT_TRUE(steps.bytes());
+    EXPECT_EQ(steps.descriptions()[2], "mount the layers at '/sdk'");
 }
 
 } // namespace
