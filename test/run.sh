@@ -48,7 +48,7 @@ mirror_if_unreadable() { # ARGS…
     (cd "$mirror" && find . -path ./build -prune -o -type f -print) | while read -r file; do
         [ -e "$file" ] || rm -f "$mirror/$file"
     done
-    SQUISH_TEST_MIRROR=1 exec "$mirror/test/run.sh" "$@"
+    SQUISH_ALPINE_MIRROR=${SQUISH_ALPINE_MIRROR-$ROOT/../shared/alpine-mirror} SQUISH_TEST_MIRROR=1 exec "$mirror/test/run.sh" "$@"
 }
 
 # ctest as the test user. It writes its report beside its top folder, and the build is not the test user's: so the

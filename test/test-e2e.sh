@@ -16,6 +16,7 @@
 #
 #   SQUISH_E2E_REPORT=FILE   where to put a TAP report       SQUISH_E2E_PREPARED=1   packages and build are in order
 #   SQUISH_E2E_KEEP=1        keep the folder                 SQUISH_E2E_PREFIX=DIR   test this installation
+#   SQUISH_ALPINE_MIRROR=DIR Alpine's files, instead of ../shared/alpine-mirror; empty: none
 #   SQUISH_E2E_BUILD=DIR     instead of build/release        SQUISH_E2E_ACCOUNT=NAME instead of squish-test: two runs at
 #                                                            once must not share an account
 set -euo pipefail
@@ -64,7 +65,7 @@ if [ -z "${SQUISH_E2E_PREPARED-}" ]; then
     run_deps
     run_build release
 fi
-[ -x "$BUILD/test/testbin" ] || die "$BUILD is not complete (run './setup.sh build')"
+[ -x "$BUILD/test/testbin" ] && [ -x "$BUILD/test/testweb" ] || die "$BUILD is not complete (run './setup.sh build')"
 if is_root; then make_account "$TEST_ACCOUNT" "/var/lib/$TEST_ACCOUNT"; fi
 
 trap clean_up EXIT
@@ -86,13 +87,22 @@ else
 fi
 mkdir -p "$STAGE/test"
 cp -R test/e2e test/e2e-root "$STAGE/test/"
-install -m 0755 "$BUILD/test/testbin" "$STAGE/test/testbin"
-E2E_STAGE=$STAGE E2E_TESTBIN=$STAGE/test/testbin E2E_EXAMPLES=$E2E_PREFIX/share/squish/examples
+install -m 0755 "$BUILD/test/testbin" "$BUILD/test/testweb" "$STAGE/test/"
+E2E_STAGE=$STAGE E2E_TESTBIN=$STAGE/test/testbin E2E_TESTWEB=$STAGE/test/testweb
+E2E_EXAMPLES=$E2E_PREFIX/share/squish/examples
+# Alpine's own files, where they are at hand; else the tests make such a mirror themselves.
+E2E_ALPINE_MIRROR=
+alpine_mirror=${SQUISH_ALPINE_MIRROR-$ROOT/../shared/alpine-mirror}
+if [ -n "$alpine_mirror" ] && [ -d "$alpine_mirror" ]; then
+    E2E_ALPINE_MIRROR=$STAGE/alpine-mirror
+    cp -R "$alpine_mirror" "$E2E_ALPINE_MIRROR"
+    chmod -R u=rwX,go=rX "$E2E_ALPINE_MIRROR"
+fi
 BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT-120}
 # Set where the account is the tests' own: every process of it is then the tests' too.
 E2E_ACCOUNT=
 if is_root; then E2E_ACCOUNT=$TEST_USER; fi
-export E2E_PREFIX E2E_STAGE E2E_TESTBIN E2E_EXAMPLES E2E_ACCOUNT BATS_TEST_TIMEOUT
+export E2E_PREFIX E2E_STAGE E2E_TESTBIN E2E_TESTWEB E2E_EXAMPLES E2E_ALPINE_MIRROR E2E_ACCOUNT BATS_TEST_TIMEOUT
 
 # Arguments that name files of test/e2e are meant as their staged copies; no file means all.
 arguments=() user_files=() root_files=()
@@ -112,7 +122,7 @@ formatter=tap
 [ ! -t 1 ] || formatter=pretty
 status=0
 if [ ${#user_files[@]} -gt 0 ]; then
-    PASS_ON="E2E_PREFIX E2E_STAGE E2E_TESTBIN E2E_EXAMPLES E2E_ACCOUNT BATS_TEST_TIMEOUT" \
+    PASS_ON="E2E_PREFIX E2E_STAGE E2E_TESTBIN E2E_TESTWEB E2E_EXAMPLES E2E_ALPINE_MIRROR E2E_ACCOUNT BATS_TEST_TIMEOUT" \
         as_test_user "$STAGE/w" bats --formatter "$formatter" --report-formatter tap --output "$STAGE/w" \
         --print-output-on-failure "${arguments[@]}" "${user_files[@]}" </dev/null || status=$?
 fi

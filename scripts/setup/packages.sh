@@ -7,7 +7,7 @@ declare -A PACKAGES=(
         libcurl4-openssl-dev libarchive-dev libssl-dev zlib1g-dev libyaml-cpp-dev libsodium-dev
         python3 busybox-static musl ca-certificates tzdata"
     [runtime]="slirp4netns uidmap curl"
-    [test]="bats minisign procps util-linux iproute2 musl-tools mandoc shellcheck clang-19 clang-tidy-19 clang-format-19
+    [test]="bats minisign zip zstd procps util-linux iproute2 musl-tools mandoc shellcheck clang-19 clang-tidy-19 clang-format-19
         libclang-rt-19-dev"
     [bench]="bubblewrap crun runc podman"
 )

@@ -128,12 +128,22 @@ private:
         return std::ranges::find(rejected, url) != rejected.end();
     }
 
+    // Asked after all others from now on, also by the process that goes on from here. True where no mirror is left.
+    bool reject(const std::string& url) {
+        const bool again = was_rejected(url);
+        if (!again)
+            part_.origin().rejected.push_back(url);
+        return again || std::ranges::all_of(wanted_.urls, [&](const auto& other) { return was_rejected(other); });
+    }
+
     // Asks one mirror as long as that brings us on.
     Result<End> exhaust(const std::string& url) {
         for (int resumes = 0; resumes < kMaxResumes; ++resumes) {
             if (part_.origin().restarts > kMaxRestarts) {
                 tried_.add(url,
                            "gave up: everything had to be fetched again " + std::to_string(kMaxRestarts) + " times");
+                if (!reject(url)) // the next mirror may be better
+                    part_.origin().restarts = 0;
                 return End::lasting;
             }
             const auto end = is_whole() ? TRY(verify(url, Fetched::before)) : TRY(attempt(url));
@@ -251,6 +261,8 @@ private:
     Result<void> on_data(std::string_view bytes) {
         const auto most = std::min(total_.value_or(wanted_.max_bytes), wanted_.max_bytes);
         if (bytes.size() > most || part_.size() > most - bytes.size()) {
+            if (reject(at_url_))
+                given_ = false; // this is the end: nobody needs to forget
             TRY(or_fatal(forget()));
             return refuse(End::lasting, "sends more than the " + std::to_string(most) + " bytes that it should");
         }
@@ -280,13 +292,8 @@ private:
             return End::again;
         }
         tried_.add(url, "sent wrong contents: " + wrong);
-        const bool again = was_rejected(url);
-        part_.origin().rejected.push_back(url);
-        if (again || std::ranges::all_of(wanted_.urls, [&](const auto& other) { return was_rejected(other); })) {
+        if (reject(url))
             given_ = false; // this is the end: nobody needs to forget
-            TRY(forget());
-            return End::lasting;
-        }
         TRY(forget());
         return End::lasting;
     }

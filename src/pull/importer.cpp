@@ -146,7 +146,7 @@ Task<void> Importer::remove(Store::Staging staging) {
     co_return Result<void>{};
 }
 
-Task<StoredLayer> Importer::unpack(int input, Vouch vouch, std::string origin, OnLayerProgress on_progress,
+Task<StoredLayer> Importer::unpack(UniqueFd input, Vouch vouch, std::string origin, OnLayerProgress on_progress,
                                    std::string label) {
     const bool from_folder = !vouch;
     CO_TRY_TO(auto staging, store_.stage());
@@ -157,18 +157,22 @@ Task<StoredLayer> Importer::unpack(int input, Vouch vouch, std::string origin, O
         order["input_digest"] = true;
     }
     std::vector<int> fds;
-    fds.push_back(input);
+    fds.push_back(input.get());
     fds.push_back(staging.tree.get());
     fds.push_back(manifest.get());
     const auto finished = co_await work(std::move(order), std::move(fds), unpack_progress(on_progress, label));
+    input.reset(); // who still writes learns that nobody reads
     Result<std::string> vouched = std::string();
     if (vouch) {
         auto asked = vouch();
         vouched = co_await std::move(asked);
     }
     const auto committed = [&]() -> Result<StoredLayer> {
-        TRY(vouched); // it knows better why an archive broke off
+        // Who vouches knows better why an archive broke off, unless it was the unpacker who gave up first.
+        if (!vouched && (finished || vouched.error().sys_errno != EPIPE))
+            return std::unexpected(vouched.error());
         const auto& answer = TRY(finished);
+        TRY(vouched);
         StoredLayer layer;
         layer.digest = TRY(wire::get_string(answer, from_folder ? "tree_digest" : "input_sha256"));
         if (!from_folder && layer.digest != *vouched)
@@ -209,6 +213,7 @@ Task<std::optional<StoredLayer>> Importer::import_file(std::string path, OnLayer
         if (auto layer = store_.find(seen->digest))
             co_return layer;
     }
+    CO_TRY_TO(auto input, os::open_file(path, O_RDONLY | O_NONBLOCK));
     // Hashed by another process, beside the one that unpacks it.
     auto hashed = std::make_shared<Side<std::string>>(executor_);
     asio::co_spawn(
@@ -223,7 +228,7 @@ Task<std::optional<StoredLayer>> Importer::import_file(std::string path, OnLayer
         co_return hashed->result;
     };
     CO_TRY_TO(auto layer,
-              co_await unpack(file.get(), std::move(vouch), path, std::move(on_progress), std::move(label)));
+              co_await unpack(std::move(input), std::move(vouch), path, std::move(on_progress), std::move(label)));
     const bool plain = layer.kind == StoredLayer::Kind::file;
     Store::Seen seen;
     seen.digest = layer.digest;
@@ -239,9 +244,9 @@ Task<std::optional<StoredLayer>> Importer::import_file(std::string path, OnLayer
 
 // A folder has no archive to be named after: its manifest says what it is.
 Task<StoredLayer> Importer::import_folder(std::string path, OnLayerProgress on_progress, std::string label) {
-    CO_TRY_TO(const auto folder, os::open_file(path, O_RDONLY | O_DIRECTORY));
+    CO_TRY_TO(auto folder, os::open_file(path, O_RDONLY | O_DIRECTORY));
     Vouch none;
-    co_return co_await unpack(folder.get(), std::move(none), path, std::move(on_progress), std::move(label));
+    co_return co_await unpack(std::move(folder), std::move(none), path, std::move(on_progress), std::move(label));
 }
 
 Task<StoredLayer> Importer::download(Download what, OnLayerProgress on_progress, std::string label) {
@@ -285,10 +290,12 @@ Task<StoredLayer> Importer::download_locked(Download what, std::string key, OnLa
     }
     if (auto stored = store_.find(what.sha256)) // by whom we waited for
         co_return *std::move(stored);
-    constexpr int kAttempts = 3; // a server whose content turned out wrong is not asked again: see squish-fetch
-    for (int attempt = 1;; ++attempt) {
+    // squish-fetch gives a mirror up after a few times, and comes to an end by itself: this is for one that does not.
+    constexpr std::size_t kAttemptsPerMirror = 12;
+    for (std::size_t attempt = 1;; ++attempt) {
         auto layer = co_await download_once(what, key, on_progress, label);
-        const bool again = !layer && layer.error().kind == ErrorKind::conflict && attempt < kAttempts;
+        const bool again =
+            !layer && layer.error().kind == ErrorKind::conflict && attempt < kAttemptsPerMirror * what.urls.size();
         if (!again)
             co_return layer;
     }
@@ -337,8 +344,7 @@ Task<StoredLayer> Importer::download_once(Download what, std::string key, OnLaye
             co_return fail(ErrorKind::conflict, "the download had to begin anew");
         co_return wire::get_string(fetched->result->body, "sha256");
     };
-    auto layer = co_await unpack(reader.get(), std::move(vouch), what.urls.front(), on_progress, label);
-    reader.reset();
+    auto layer = co_await unpack(std::move(reader), std::move(vouch), what.urls.front(), on_progress, label);
     co_await fetched->done.wait();
     if (layer)
         ::unlink(part.c_str()); // what it held is unpacked

@@ -50,7 +50,7 @@ private:
     // What others than the unpacker say the archive's digest is, asked before anything becomes a layer: whoever parses
     // an archive from anywhere may be in its hands. None: a folder, which is not parsed.
     using Vouch = std::function<Task<std::string>()>;
-    [[nodiscard]] Task<StoredLayer> unpack(int input, Vouch vouch, std::string origin, OnLayerProgress on_progress,
+    [[nodiscard]] Task<StoredLayer> unpack(UniqueFd input, Vouch vouch, std::string origin, OnLayerProgress on_progress,
                                            std::string label);
     [[nodiscard]] Task<StoredLayer> download_once(Download what, std::string key, OnLayerProgress on_progress,
                                                   std::string label);

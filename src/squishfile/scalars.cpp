@@ -159,11 +159,18 @@ bool take_operator(std::string_view& term) {
 bool is_version_requirement(std::string_view text) {
     if (text == "latest" || text == "*")
         return true;
-    const auto terms = split(text, ' ');
-    return terms.size() <= 8 && std::ranges::all_of(terms, [&](std::string_view term) {
-               const bool has_operator = take_operator(term);
-               return (has_operator || terms.size() == 1) && is_version(term);
-           });
+    std::string spaced(text);
+    std::ranges::replace(spaced, ',', ' '); // ">=1.2, <2"
+    auto terms = split(spaced, ' ');
+    if (text.ends_with(',') || text.starts_with(','))
+        return false;
+    std::erase_if(terms, [](std::string_view term) { return term.empty(); });
+    return !terms.empty() && terms.size() <= 8 && std::ranges::all_of(terms, [&](std::string_view term) {
+        const bool has_operator = take_operator(term);
+        if (!has_operator && (term.ends_with(".x") || term.ends_with(".*")))
+            term.remove_suffix(2); // "3.20.x"
+        return (has_operator || terms.size() == 1) && is_version(term);
+    });
 }
 
 } // namespace squish
