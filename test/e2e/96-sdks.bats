@@ -57,7 +57,7 @@ follow_readme() { # EXAMPLE SDK LANGUAGE
     assert_matches "$(fetch "$url")" "^hello from $3 v?$version on "
     run -0 bash -c "${commands[3]/curl /curl -fsS }"
     assert_matches "$output" "^a child says v?$version$"
-    run ! curl -fsS --max-time 5 "$url/no-such-page"
+    run ! curl -fsS --max-time 5 "${url%/}/no-such-page"
     run -0 bash -c "${commands[4]}"
     assert_contains "$output" "GET /"
     # There is no [run]: the SDK's manifest says which program starts which file of the app.
