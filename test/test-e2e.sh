@@ -98,11 +98,13 @@ if [ -n "$alpine_mirror" ] && [ -d "$alpine_mirror" ]; then
     cp -R "$alpine_mirror" "$E2E_ALPINE_MIRROR"
     chmod -R u=rwX,go=rX "$E2E_ALPINE_MIRROR"
 fi
+cp -R scripts/sdks "$STAGE/test/sdks"
 BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT-120}
 # Set where the account is the tests' own: every process of it is then the tests' too.
 E2E_ACCOUNT=
 if is_root; then E2E_ACCOUNT=$TEST_USER; fi
 export E2E_PREFIX E2E_STAGE E2E_TESTBIN E2E_TESTWEB E2E_EXAMPLES E2E_ALPINE_MIRROR E2E_ACCOUNT BATS_TEST_TIMEOUT
+cp -R scripts/sdks "$STAGE/test/sdks"
 
 # Arguments that name files of test/e2e are meant as their staged copies; no file means all.
 arguments=() user_files=() root_files=()
@@ -123,6 +125,7 @@ formatter=tap
 status=0
 if [ ${#user_files[@]} -gt 0 ]; then
     PASS_ON="E2E_PREFIX E2E_STAGE E2E_TESTBIN E2E_TESTWEB E2E_EXAMPLES E2E_ALPINE_MIRROR E2E_ACCOUNT BATS_TEST_TIMEOUT" \
+cp -R scripts/sdks "$STAGE/test/sdks"
         as_test_user "$STAGE/w" bats --formatter "$formatter" --report-formatter tap --output "$STAGE/w" \
         --print-output-on-failure "${arguments[@]}" "${user_files[@]}" </dev/null || status=$?
 fi
