@@ -14,6 +14,8 @@ release: ## build the optimised preset
 	./setup.sh build release
 install: ## build release and install to PREFIX
 	./setup.sh install
+sdks: ## make the SDK layers node and python in a layer source, build/sdks/source
+	./setup.sh sdks
 
 test: ## every test there is, as CI runs them
 	./setup.sh test
@@ -36,4 +38,4 @@ format: ## rewrite our C++ files with clang-format
 clean: ## remove build/
 	rm -rf build
 
-.PHONY: help demo deps build release install test unit integration e2e asan fuzz lint format clean
+.PHONY: help demo deps build release install sdks test unit integration e2e asan fuzz lint format clean

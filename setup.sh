@@ -17,6 +17,7 @@ cd "$ROOT"
 . scripts/setup/machine.sh
 . scripts/setup/build.sh
 . scripts/setup/demo.sh
+. scripts/setup/sdks.sh
 
 usage() {
     cat <<'END'
@@ -25,9 +26,10 @@ usage: ./setup.sh COMMAND
   demo              install what is missing, build, install, run examples/web in a container, show the times, clean up
   test [PHASE…]     install what is missing, build, run every test (phases: release lint unit integration e2e asan fuzz)
 
-  deps [GROUP…]     install what is missing and prepare the machine (groups: build runtime test bench; default: the first three)
+  deps [GROUP…]     install what is missing and prepare the machine (groups: build runtime test sdks bench; default: the first four)
   build [PRESET]    configure and build (presets: release, which is the default, dev, asan, fuzz)
   install           build, then install to PREFIX
+  sdks [OPTION…]    make the SDK layers node and python in a layer source, build/sdks/source (options: --to --sign --refresh)
   help              this text
 
 environment:
@@ -44,6 +46,7 @@ case $command in
     build) run_build "$@" ;;
     install) run_install ;;
     demo) run_demo ;;
+    sdks) run_sdks "$@" ;;
     test) exec test/run.sh "$@" ;;
     help | -h | --help) usage ;;
     *)

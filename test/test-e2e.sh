@@ -98,6 +98,7 @@ if [ -n "$alpine_mirror" ] && [ -d "$alpine_mirror" ]; then
     cp -R "$alpine_mirror" "$E2E_ALPINE_MIRROR"
     chmod -R u=rwX,go=rX "$E2E_ALPINE_MIRROR"
 fi
+cp -R scripts/sdks "$STAGE/test/sdks"
 BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT-120}
 # Set where the account is the tests' own: every process of it is then the tests' too.
 E2E_ACCOUNT=

@@ -11,7 +11,7 @@ const server = http.createServer((request, response) => {
         console.log(`${request.method} ${request.url} ${status}`);
     };
     if (request.method !== 'GET') return answer(405, 'only GET');
-    switch (new URL(request.url, 'http://localhost').pathname) {
+    switch (request.url.split('?')[0]) {
         case '/':
             return answer(200, `hello from Node.js ${process.version} on ${os.hostname()}`);
         case '/child':

@@ -6,14 +6,13 @@ import socket
 import subprocess
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import urlsplit
 
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        path = urlsplit(self.path).path
+        path = self.path.partition("?")[0]
         if path == "/":
             self.answer(200, f"hello from Python {platform.python_version()} on {socket.gethostname()}")
         elif path == "/child":

@@ -5,7 +5,7 @@ ACCOUNT=${SQUISH_USER:-squish}
 RANGE=65536
 
 run_deps() { # [GROUP…]
-    [ $# -gt 0 ] || set -- build runtime test
+    [ $# -gt 0 ] || set -- build runtime test sdks
     install_missing "$@"
     prepare_machine
 }

@@ -10,7 +10,10 @@ declare -A PACKAGES=(
     [test]="bats minisign zip zstd procps util-linux iproute2 musl-tools mandoc shellcheck clang-19 clang-tidy-19 clang-format-19
         libclang-rt-19-dev"
     [bench]="bubblewrap crun runc podman"
+    [sdks]="patchelf python3"
 )
+# npm may have come in another package than Debian's, which would be in its way.
+command -v npm >/dev/null || PACKAGES[sdks]+=" npm"
 
 missing_packages() { # GROUP…
     local group names=() package

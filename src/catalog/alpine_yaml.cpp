@@ -79,7 +79,7 @@ Result<AlpineRelease> read_release(const Entry& entry, std::string_view arch) {
         return refuse("its sha256 is not 64 lower-case hexadecimal digits");
     if (sha512 != entry.end() && !is_hex_digest(sha512->second, kSha512Digits))
         return refuse("its sha512 is not 128 lower-case hexadecimal digits");
-    AlpineRelease out{*std::move(version), {}, file, *size, sha256, sha512 == entry.end() ? "" : sha512->second};
+    AlpineRelease out{*std::move(version), {}, file, size, sha256, sha512 == entry.end() ? "" : sha512->second};
     out.branch = branch_of(out.version);
     if (const auto branch = entry.find("branch"); branch != entry.end() && branch->second != out.branch)
         return refuse("version " + out.version.text() + " in branch '" +

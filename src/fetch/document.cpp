@@ -53,7 +53,7 @@ std::optional<Documents::Cached> Documents::load(const std::string& url) const {
     if (!text)
         return std::nullopt;
     const auto end = text->find('\n');
-    if (end == std::string::npos || end > kMaxHeadLine)
+    if (end > kMaxHeadLine) // or there is none
         return std::nullopt;
     const auto head = nlohmann::json::parse(text->substr(0, end), nullptr, false);
     if (!head.is_object() || text_of(head, "url") != url)

@@ -215,7 +215,7 @@ std::optional<Failure> Http::get(const std::string& url, const std::vector<std::
         auto* const longer = curl_slist_append(list.get(), header.c_str());
         if (longer == nullptr)
             return Failure{Failure::Kind::refused, "out of memory", Error{ErrorKind::system, "out of memory", {}, 0}};
-        (void) list.release();
+        static_cast<void>(list.release()); // NOLINT(bugprone-unused-return-value): it is `longer` now, or part of it
         list.reset(longer);
     }
     Transfer transfer;

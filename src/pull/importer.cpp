@@ -126,6 +126,15 @@ Task<Json> Importer::work(Json request, std::vector<int> fds, HelperClient::OnPr
     co_return std::move(answer.body);
 }
 
+Task<std::string> Importer::digest_of(std::string path) {
+    CO_TRY_TO(const auto file, os::open_file(path, O_RDONLY | O_NONBLOCK));
+    std::vector<int> fds;
+    fds.push_back(file.get());
+    auto order = request("hash");
+    CO_TRY_TO(const auto answer, co_await work(std::move(order), std::move(fds)));
+    co_return wire::get_string(answer, "sha256");
+}
+
 Task<void> Importer::remove(Store::Staging staging) {
     // Whoever wrote to it, for a squishd that was killed, may be about to end; a worker may be killed.
     constexpr int kAttempts = 6;
@@ -148,9 +157,9 @@ Task<void> Importer::remove(Store::Staging staging) {
     co_return Result<void>{};
 }
 
-// `expected`: the digest that the archive must have, empty where any will do.
-Task<StoredLayer> Importer::unpack(int input, bool from_folder, std::string expected, std::string origin,
-                                   OnLayerProgress on_progress, std::string label) {
+Task<StoredLayer> Importer::unpack(UniqueFd input, Vouch vouch, std::string origin, OnLayerProgress on_progress,
+                                   std::string label) {
+    const bool from_folder = !vouch;
     CO_TRY_TO(auto staging, store_.stage());
     CO_TRY_TO(const auto manifest, os::open_at(staging.folder.get(), "manifest", O_RDWR | O_CREAT | O_EXCL, 0600));
     auto order = request(from_folder ? "import" : "unpack");
@@ -159,17 +168,26 @@ Task<StoredLayer> Importer::unpack(int input, bool from_folder, std::string expe
         order["input_digest"] = true;
     }
     std::vector<int> fds;
-    fds.push_back(input);
+    fds.push_back(input.get());
     fds.push_back(staging.tree.get());
     fds.push_back(manifest.get());
     const auto finished = co_await work(std::move(order), std::move(fds), unpack_progress(on_progress, label));
+    input.reset(); // who still writes learns that nobody reads
+    Result<std::string> vouched = std::string();
+    if (vouch) {
+        auto asked = vouch();
+        vouched = co_await std::move(asked);
+    }
     const auto committed = [&]() -> Result<StoredLayer> {
+        // Who vouches knows better why an archive broke off, unless it was the unpacker who gave up first.
+        if (!vouched && (finished || vouched.error().sys_errno != EPIPE))
+            return std::unexpected(vouched.error());
         const auto& answer = TRY(finished);
+        TRY(vouched);
         StoredLayer layer;
         layer.digest = TRY(wire::get_string(answer, from_folder ? "tree_digest" : "input_sha256"));
-        if (!expected.empty() && layer.digest != expected)
-            return fail(ErrorKind::invalid, "the sha256 of " + origin + " is " + layer.digest + ", not " + expected,
-                        "the file changed, or is not what was meant: check the digest");
+        if (!from_folder && layer.digest != *vouched)
+            return fail(ErrorKind::invalid, "'" + printable(origin) + "' changed while it was read", "try again");
         layer.kind = text_of(answer, "kind") == "file" ? StoredLayer::Kind::file : StoredLayer::Kind::tree;
         layer.tree_digest = text_of(answer, "tree_digest");
         layer.bytes = count_of(answer, "bytes");
@@ -206,7 +224,22 @@ Task<std::optional<StoredLayer>> Importer::import_file(std::string path, OnLayer
         if (auto layer = store_.find(seen->digest))
             co_return layer;
     }
-    auto unpacked = co_await unpack(file.get(), false, "", path, std::move(on_progress), std::move(label));
+    CO_TRY_TO(auto input, os::open_file(path, O_RDONLY | O_NONBLOCK));
+    // Hashed by another process, beside the one that unpacks it.
+    auto hashed = std::make_shared<Side<std::string>>(executor_);
+    asio::co_spawn(
+        executor_,
+        [this, hashed, path]() -> asio::awaitable<void> {
+            hashed->result = co_await digest_of(path);
+            hashed->done.open();
+        },
+        asio::detached);
+    Vouch vouch = [hashed]() -> Task<std::string> {
+        co_await hashed->done.wait();
+        co_return hashed->result;
+    };
+    auto unpacked =
+        co_await unpack(std::move(input), std::move(vouch), path, std::move(on_progress), std::move(label));
     if (!unpacked)
         co_return std::unexpected(std::move(unpacked).error().within("'" + printable(path) + "'"));
     auto layer = *std::move(unpacked);
@@ -225,8 +258,9 @@ Task<std::optional<StoredLayer>> Importer::import_file(std::string path, OnLayer
 
 // A folder has no archive to be named after: its manifest says what it is.
 Task<StoredLayer> Importer::import_folder(std::string path, OnLayerProgress on_progress, std::string label) {
-    CO_TRY_TO(const auto folder, os::open_file(path, O_RDONLY | O_DIRECTORY));
-    auto layer = co_await unpack(folder.get(), true, "", path, std::move(on_progress), std::move(label));
+    CO_TRY_TO(auto folder, os::open_file(path, O_RDONLY | O_DIRECTORY));
+    Vouch none;
+    auto layer = co_await unpack(std::move(folder), std::move(none), path, std::move(on_progress), std::move(label));
     if (!layer)
         co_return std::unexpected(std::move(layer).error().within("'" + printable(path) + "'"));
     co_return layer;
@@ -277,8 +311,8 @@ Task<StoredLayer> Importer::download_locked(Download what, std::string key, OnLa
     constexpr std::size_t kAttemptsPerMirror = 12;
     for (std::size_t attempt = 1;; ++attempt) {
         auto layer = co_await download_once(what, key, on_progress, label);
-        const bool again = !layer && layer.error().kind == ErrorKind::conflict &&
-                           attempt < kAttemptsPerMirror * what.urls.size();
+        const bool again =
+            !layer && layer.error().kind == ErrorKind::conflict && attempt < kAttemptsPerMirror * what.urls.size();
         if (!again)
             co_return layer;
     }
@@ -318,15 +352,17 @@ Task<StoredLayer> Importer::download_once(Download what, std::string key, OnLaye
             fetched->done.open();
         },
         asio::detached);
-    auto layer = co_await unpack(reader.get(), false, what.sha256, what.urls.front(), on_progress, label);
-    reader.reset();
+    // Only its answer says that what came through the pipe is right.
+    Vouch vouch = [fetched]() -> Task<std::string> {
+        co_await fetched->done.wait();
+        if (!fetched->result)
+            co_return std::unexpected(fetched->result.error());
+        if (fetched->result->body.value("restart", Json(false)) == true)
+            co_return fail(ErrorKind::conflict, "the download had to begin anew");
+        co_return wire::get_string(fetched->result->body, "sha256");
+    };
+    auto layer = co_await unpack(std::move(reader), std::move(vouch), what.urls.front(), on_progress, label);
     co_await fetched->done.wait();
-    if (!layer && !fetched->result && fetched->result.error().sys_errno == EPIPE)
-        co_return layer; // who unpacks gave up first
-    if (!fetched->result)
-        co_return std::unexpected(std::move(fetched->result).error()); // it knows better why an archive broke off
-    if (fetched->result->body.value("restart", Json(false)) == true)
-        co_return fail(ErrorKind::conflict, "the download had to begin anew");
     if (layer)
         ::unlink(part.c_str()); // what it held is unpacked
     if (layer && on_progress) {

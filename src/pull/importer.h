@@ -41,12 +41,17 @@ public:
     // One request to the layer worker.
     [[nodiscard]] Task<wire::Json> work(wire::Json request, std::vector<int> fds,
                                         HelperClient::OnProgress on_progress = {});
+    // sha256 of a file of the user's.
+    [[nodiscard]] Task<std::string> digest_of(std::string path);
     [[nodiscard]] Task<void> remove(Store::Staging staging);
 
 private:
     struct Under_way;
-    [[nodiscard]] Task<StoredLayer> unpack(int input, bool from_folder, std::string expected, std::string origin,
-                                           OnLayerProgress on_progress, std::string label);
+    // What others than the unpacker say the archive's digest is, asked before anything becomes a layer: whoever parses
+    // an archive from anywhere may be in its hands. None: a folder, which is not parsed.
+    using Vouch = std::function<Task<std::string>()>;
+    [[nodiscard]] Task<StoredLayer> unpack(UniqueFd input, Vouch vouch, std::string origin, OnLayerProgress on_progress,
+                                           std::string label);
     [[nodiscard]] Task<StoredLayer> download_once(Download what, std::string key, OnLayerProgress on_progress,
                                                   std::string label);
     [[nodiscard]] Task<StoredLayer> download_locked(Download what, std::string key, OnLayerProgress on_progress,

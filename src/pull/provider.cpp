@@ -137,6 +137,21 @@ Task<void> Provider::look_at_given(Work& work, const LayerSpec& layer) {
             if (stored)
                 out.origin = ProvidedLayer::Origin::archive;
         }
+        if (!layer.sha256.empty()) {
+            if (folder)
+                co_return fail(ErrorKind::invalid, place(layer) + ": a folder has no sha256", "leave sha256 out");
+            std::string digest;
+            if (stored)
+                digest = stored->digest;
+            if (!stored) {
+                CO_TRY_TO(digest, co_await importer_.digest_of(layer.path));
+            }
+            if (digest != layer.sha256)
+                co_return fail(ErrorKind::invalid,
+                               place(layer) + ": the sha256 of '" + layer.path + "' is " + digest + ", not " +
+                                   layer.sha256,
+                               "the file changed, or is not what was meant");
+        }
     } else {
         out.origin = ProvidedLayer::Origin::url;
         out.asked = layer.url;

@@ -94,6 +94,19 @@ Result<void> sync_folder(const std::string& path) {
     return {};
 }
 
+// Downloads that broke off are taken up again, but not for ever.
+void remove_old_parts(const std::string& folder) {
+    constexpr auto kKept = std::chrono::hours(24);
+    std::error_code error;
+    const auto now = fs::file_time_type::clock::now();
+    for (auto entry = fs::directory_iterator(folder, error); !error && entry != fs::directory_iterator();
+         entry.increment(error)) {
+        std::error_code ignored;
+        if (now - entry->last_write_time(ignored) > kKept && !ignored)
+            fs::remove(entry->path(), ignored);
+    }
+}
+
 Result<Store::Staging> open_staging(const std::string& path, std::string name) {
     Store::Staging staging;
     staging.name = std::move(name);
@@ -110,6 +123,7 @@ Result<Store> Store::open(const std::string& folder) {
     Store store(folder);
     for (const char* name : {"layers", "refs", "staging", "downloads", "documents", "locks", "urls"})
         TRY(os::make_dirs(folder + "/" + name));
+    remove_old_parts(store.downloads());
     // Others must not look into what belongs to root in a container but is ours here.
     if (::chmod(folder.c_str(), 0700) < 0)
         return fail_errno("chmod '" + folder + "'");

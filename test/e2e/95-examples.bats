@@ -29,7 +29,10 @@ commands_of() { sed -n 's/^    \(.*\)$/\1/p' "examples/$1/README.md" | sed 's/  
 @test "every command in the READMEs works as it stands there" {
     for folder in examples/*/; do
         name=$(basename "$folder")
-        [ "$name" != web ] || continue # its second command has to wait for its first: below
+        case $name in
+            web) continue ;;    # its second command has to wait for its first: below
+            *-http) continue ;; # they need a layer source: 96-sdks.bats
+        esac
         commands_of "$name" >commands.sh
         run bash -e -o pipefail commands.sh
         [ "$status" -eq 0 ] || fail "$name: $(cat commands.sh): $output"

@@ -202,6 +202,17 @@ TEST_F(StoreTest, AUrlWithoutDigestIsRemembered) {
     EXPECT_EQ(store.url_digest("http://x/z"), "");
 }
 
+TEST_F(StoreTest, DownloadsThatNobodyTookUpForADayAreRemoved) {
+    open();
+    const auto part = [&](const char* name) { return folder_ + "/downloads/" + name; };
+    std::ofstream(part("new.part")) << "x";
+    std::ofstream(part("old.part")) << "x";
+    fs::last_write_time(part("old.part"), fs::file_time_type::clock::now() - std::chrono::hours(25));
+    open();
+    EXPECT_TRUE(fs::exists(part("new.part")));
+    EXPECT_FALSE(fs::exists(part("old.part")));
+}
+
 TEST_F(StoreTest, KnowsItsOwnPaths) {
     auto store = open();
     put(store, layer('a'));
