@@ -238,8 +238,7 @@ Task<std::optional<StoredLayer>> Importer::import_file(std::string path, OnLayer
         co_await hashed->done.wait();
         co_return hashed->result;
     };
-    auto unpacked =
-        co_await unpack(std::move(input), std::move(vouch), path, std::move(on_progress), std::move(label));
+    auto unpacked = co_await unpack(std::move(input), std::move(vouch), path, std::move(on_progress), std::move(label));
     if (!unpacked)
         co_return std::unexpected(std::move(unpacked).error().within("'" + printable(path) + "'"));
     auto layer = *std::move(unpacked);
