@@ -167,6 +167,7 @@ Task<StoredLayer> Importer::unpack(UniqueFd input, Vouch vouch, std::string orig
         order["plain_name"] = Store::kContent;
         order["input_digest"] = true;
     }
+    order["sync"] = true; // on disk before it gets its name
     std::vector<int> fds;
     fds.push_back(input.get());
     fds.push_back(staging.tree.get());

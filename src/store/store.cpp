@@ -203,8 +203,9 @@ Result<void> Store::commit(Staging& staging, const StoredLayer& layer) {
     if (!is_digest(layer.digest))
         return fail(ErrorKind::invalid, "'" + printable(layer.digest) + "' is no sha256");
     TRY(os::write_atomically(staging.folder.get(), "layer.json", to_text(layer)));
-    // All that was unpacked, before it gets its name: a power cut must not leave a layer of empty files.
-    if (::syncfs(staging.folder.get()) < 0)
+    // Before it gets its name, so that a power cut leaves no half layer; the tree is on disk already.
+    const auto record = TRY(os::open_at(staging.folder.get(), "layer.json", O_RDONLY));
+    if (::fsync(record.get()) < 0 || ::fsync(staging.folder.get()) < 0)
         return fail_errno("write the layer to disk");
     const auto from = folder_ + "/staging/" + staging.name, to = folder_ + "/layers/" + layer.digest;
     if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) < 0) {

@@ -78,7 +78,8 @@ public:
     [[nodiscard]] Result<void> remove_ref(const std::string& name, const std::string& version);
 
     [[nodiscard]] Result<Staging> stage();
-    // Syncs and renames. Where the layer is there already, what was staged is of no use: `staging` stays as it is.
+    // The tree and its manifest are on disk (the worker has synced them). Syncs the rest and renames. Where the layer
+    // is there already, what was staged is of no use: `staging` stays as it is.
     [[nodiscard]] Result<void> commit(Staging& staging, const StoredLayer& layer);
     // Takes the layer out of the store, refs included, into a staging folder of that name: to be removed by the worker.
     [[nodiscard]] Result<Staging> take_out(const std::string& digest);
