@@ -2,7 +2,7 @@
 
 #include "base/text.h"
 #include "fetch/hasher.h"
-#include "fetch/url.h"
+#include "base/url.h"
 #include "os/file.h"
 
 #include <algorithm>

@@ -4,7 +4,7 @@
 #include "fetch/hasher.h"
 #include "fetch/part_file.h"
 #include "fetch/tried.h"
-#include "fetch/url.h"
+#include "base/url.h"
 
 #include <algorithm>
 #include <map>

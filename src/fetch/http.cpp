@@ -2,7 +2,7 @@
 #include "fetch/http.h"
 
 #include "base/text.h"
-#include "fetch/url.h"
+#include "base/url.h"
 #include "version.h"
 
 #include <algorithm>

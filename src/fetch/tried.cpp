@@ -1,7 +1,7 @@
 #include "fetch/tried.h"
 
 #include "base/text.h"
-#include "fetch/url.h"
+#include "base/url.h"
 
 #include <algorithm>
 

@@ -1,7 +1,7 @@
 // alpine.find: the newest Alpine release that a requirement allows.
 #include "catalog/alpine.h"
 #include "fetch/document.h"
-#include "fetch/url.h"
+#include "base/url.h"
 #include "fetcher/jobs.h"
 
 namespace squish::fetcher {
@@ -11,7 +11,7 @@ namespace {
 std::vector<std::string> everywhere(const std::vector<std::string>& mirrors, const std::string& path) {
     std::vector<std::string> out;
     for (const auto& mirror : mirrors)
-        out.push_back(fetch::below(mirror, path));
+        out.push_back(below(mirror, path));
     return out;
 }
 

@@ -7,7 +7,7 @@
 #include "catalog/minisign.h"
 #include "catalog/source_index.h"
 #include "fetch/document.h"
-#include "fetch/url.h"
+#include "base/url.h"
 #include "fetcher/jobs.h"
 
 namespace squish::fetcher {
@@ -32,7 +32,7 @@ Result<std::vector<Source>> sources_of(const wire::Json& request) {
             return fail(ErrorKind::invalid, "message with a source that is no object");
         Source source;
         source.url = TRY(wire::get_string(item, "url"));
-        source.name = text_or(item, "name", fetch::shown_url(source.url));
+        source.name = text_or(item, "name", shown_url(source.url));
         if (item.contains("key")) {
             auto key = catalog::PublicKey::parse(TRY(wire::get_string(item, "key")));
             if (!key)
@@ -55,7 +55,7 @@ public:
     Result<catalog::SourceIndex> ask(const Source& source) {
         std::optional<catalog::SourceIndex> index;
         fetch::DocumentWanted wanted;
-        wanted.urls = {fetch::below(source.url, layer_ + "/index.json")};
+        wanted.urls = {below(source.url, layer_ + "/index.json")};
         wanted.what = "the index of layer '" + layer_ + "'";
         wanted.max_bytes = catalog::kMaxIndexBytes;
         wanted.stale = stale_;
@@ -92,7 +92,7 @@ private:
             return {};
         if (signature.error().kind == ErrorKind::not_found)
             return fail(ErrorKind::denied, "the index is not signed, and the source has a key: there is no '" +
-                                               fetch::shown_url(index_url) + ".minisig'");
+                                               shown_url(index_url) + ".minisig'");
         return std::unexpected(signature.error());
     }
 
@@ -108,7 +108,7 @@ wire::Json describe(const catalog::IndexVersion& version, const catalog::IndexAr
     for (const auto& [name, requirement] : version.requires_)
         requires_[name] = requirement.text();
     wire::Json urls = wire::Json::array();
-    urls.push_back(fetch::below(source.url, layer + "/" + archive.file));
+    urls.push_back(below(source.url, layer + "/" + archive.file));
     wire::Json out = wire::Json::object();
     out["version"] = version.version.text();
     out["urls"] = std::move(urls);
@@ -136,7 +136,7 @@ Result<wire::Json> find_in_sources(const wire::Json& request) {
         SourceSearch search(documents, request, layer);
         auto index = search.ask(source);
         if (!index && index.error().kind == ErrorKind::not_found) {
-            without.push_back(fetch::shown_url(source.url));
+            without.push_back(shown_url(source.url));
             continue;
         }
         if (!index)

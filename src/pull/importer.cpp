@@ -2,6 +2,7 @@
 
 #include "async/latch.h"
 #include "base/text.h"
+#include "base/url.h"
 #include "catalog/source_index.h"
 #include "os/file.h"
 #include "pull/fetch_job.h"
@@ -361,7 +362,7 @@ Task<StoredLayer> Importer::download_once(Download what, std::string key, OnLaye
             co_return fail(ErrorKind::conflict, "the download had to begin anew");
         co_return wire::get_string(fetched->result->body, "sha256");
     };
-    auto layer = co_await unpack(std::move(reader), std::move(vouch), what.urls.front(), on_progress, label);
+    auto layer = co_await unpack(std::move(reader), std::move(vouch), shown_url(what.urls.front()), on_progress, label);
     co_await fetched->done.wait();
     if (layer)
         ::unlink(part.c_str()); // what it held is unpacked

@@ -1,5 +1,6 @@
 // What is done with layers that are stored: import under a name, verify, remove.
 #include "base/text.h"
+#include "base/url.h"
 #include "pull/provider.h"
 
 #include <algorithm>
@@ -10,7 +11,7 @@ namespace squish {
 using wire::Json;
 
 Task<Provider::Imported> Provider::import(ImportRequest request, OnLayerProgress on_progress) {
-    const auto label = request.path.empty() ? request.url : request.path;
+    const auto label = request.path.empty() ? shown_url(request.url) : request.path;
     if (!request.version.empty())
         CO_TRY(catalog::Version::parse(request.version));
     if (!request.name.empty() && !catalog::is_layer_name(request.name))

@@ -3,6 +3,7 @@
 #include "async/latch.h"
 #include "base/archive_kind.h"
 #include "base/text.h"
+#include "base/url.h"
 #include "os/file.h"
 
 #include <algorithm>
@@ -154,7 +155,7 @@ Task<void> Provider::look_at_given(Work& work, const LayerSpec& layer) {
         }
     } else {
         out.origin = ProvidedLayer::Origin::url;
-        out.asked = layer.url;
+        out.asked = shown_url(layer.url);
         Download what;
         what.urls.push_back(layer.url);
         what.sha256 = layer.sha256.empty() && !work.options.refresh ? store_.url_digest(layer.url) : layer.sha256;

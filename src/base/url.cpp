@@ -1,10 +1,10 @@
-#include "fetch/url.h"
+#include "base/url.h"
 
 #include "base/text.h"
 
 #include <algorithm>
 
-namespace squish::fetch {
+namespace squish {
 
 namespace {
 std::size_t scheme_size(std::string_view url) {
@@ -58,4 +58,4 @@ std::string below(std::string_view base, std::string_view path) {
     return std::string(base) + "/" + std::string(path);
 }
 
-} // namespace squish::fetch
+} // namespace squish

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace squish::fetch {
+namespace squish {
 
 inline constexpr std::size_t kMaxUrlBytes = 4095;
 
@@ -23,4 +23,4 @@ inline constexpr std::size_t kMaxUrlBytes = 4095;
 // BASE/PATH with one slash between them.
 [[nodiscard]] std::string below(std::string_view base, std::string_view path);
 
-} // namespace squish::fetch
+} // namespace squish
