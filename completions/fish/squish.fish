@@ -115,7 +115,7 @@ complete -c squish -n '__fish_seen_subcommand_from layer; and __fish_seen_subcom
 complete -c squish -n '__fish_seen_subcommand_from layer; and __fish_seen_subcommand_from attach' -a '(squish ps -aq 2>/dev/null)'
 complete -c squish -n '__fish_seen_subcommand_from layer; and __fish_seen_subcommand_from detach' -s h -l help -d 'print this help'
 complete -c squish -n '__fish_seen_subcommand_from layer; and __fish_seen_subcommand_from detach' -a '(squish ps -aq 2>/dev/null)'
-complete -c squish -n '__fish_seen_subcommand_from lock' -l stored -d 'take what is stored where it will do; ask no source'
+complete -c squish -n '__fish_seen_subcommand_from lock' -l stored -d 'take what is stored where it will do, as a start does'
 complete -c squish -n '__fish_seen_subcommand_from lock' -s h -l help -d 'print this help'
 complete -c squish -n '__fish_seen_subcommand_from lock' -F
 complete -c squish -n '__fish_seen_subcommand_from validate' -l resolve -d 'show its layers: version, digest, mount, and who asks for each'
