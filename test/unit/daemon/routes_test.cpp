@@ -92,7 +92,7 @@ TEST_F(Routes, ClosesDescriptorsThatNobodyAskedFor) {
     EXPECT_THAT(ask("GET", "/v1/version", {}, {}, many), StartsWith("HTTP/1.1 200"));
     EXPECT_THAT(ask("POST", "/v1/containers", kFile, "Squish-Fds: stdin\r\n", many), StartsWith("HTTP/1.1 400"));
     for (int i = 0; i < 100 && on_loop([&] { return open_fds(); }) > before; ++i)
-        ::usleep(10'000); // the server closes its side after we have read ours
+        ::usleep(10'000);          // the server closes its side after we have read ours
     EXPECT_LE(open_fds(), before); // less by one, where the first connection was still being closed
 }
 
