@@ -26,7 +26,8 @@ readonly PACKAGES=(
 compile_library() {
     local library=$folder/lib/$PYTHON
     say "compiling the standard library"
-    PYTHONHASHSEED=0 run_here "$folder/bin/$PYTHON" -S -E -s -m compileall -q --invalidation-mode unchecked-hash \
+    # Nothing may be written by its own imports: that would bear dates, and this folder's name.
+    PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1 run_here "$folder/bin/$PYTHON" -S -E -s -m compileall -q --invalidation-mode unchecked-hash \
         -s "$library" -p "/sdk/python/lib/$PYTHON" "$library" || fail "the standard library cannot be compiled"
 }
 
