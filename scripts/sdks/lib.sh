@@ -138,9 +138,10 @@ check_libraries() {
     [ -z "$missing" ] || fail "the layer lacks libraries:$missing"
 }
 
-# Runs a program of the layer here, where nothing is mounted at /sdk.
+# Runs a program of the layer here, where nothing is mounted at /sdk, the same way for everybody. No Python may write what
+# its imports compile: that would bear dates, and this folder's name.
 run_here() { # PROGRAM ARGS…
-    "$folder/lib/$LOADER" --library-path "$folder/lib" "$@"
+    env -i LC_ALL=C.UTF-8 PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1 "$folder/lib/$LOADER" --library-path "$folder/lib" "$@"
 }
 
 # --- the whole ---------------------------------------------------------------------------------------------------

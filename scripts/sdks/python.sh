@@ -26,7 +26,7 @@ readonly PACKAGES=(
 compile_library() {
     local library=$folder/lib/$PYTHON
     say "compiling the standard library"
-    PYTHONHASHSEED=0 run_here "$folder/bin/$PYTHON" -S -E -s -m compileall -q --invalidation-mode unchecked-hash \
+    run_here "$folder/bin/$PYTHON" -S -s -m compileall -q --invalidation-mode unchecked-hash \
         -s "$library" -p "/sdk/python/lib/$PYTHON" "$library" || fail "the standard library cannot be compiled"
 }
 
@@ -46,7 +46,7 @@ make_layer() {
     add_libraries "$root"
     patch_program "$folder/bin/$PYTHON"
 
-    version=$(PYTHONDONTWRITEBYTECODE=1 run_here "$folder/bin/$PYTHON" -I -S -c \
+    version=$(run_here "$folder/bin/$PYTHON" -S -s -c \
         'import sys; print("%d.%d.%d" % sys.version_info[:3])') || fail "the $PYTHON of Debian's packages does not run here"
     compile_library
     cat >"$folder/.squish/layer.toml" <<END

@@ -116,7 +116,7 @@ END
     assert_contains "$output" "worker hi"
 
     cat >main.py <<'END'
-import bz2, ctypes, curses, dbm.ndbm, hashlib, json, lzma, multiprocessing, readline, sqlite3, ssl, subprocess, sys, threading, uuid, zlib
+import bz2, ctypes, curses, dbm.ndbm, functools, hashlib, json, lzma, multiprocessing, readline, sqlite3, ssl, subprocess, sys, threading, uuid, zlib
 
 def square(x):
     return x * x
@@ -126,6 +126,7 @@ if __name__ == "__main__":
     print("spawned", multiprocessing.get_context("spawn").Pool(1).map(square, [7]))
     print("subprocess", subprocess.run([sys.executable, "-c", "print(6*7)"], capture_output=True, text=True).stdout.strip())
     print("sqlite", sqlite3.connect(":memory:").execute("select 1+1").fetchone()[0])
+    print("compiled by hash", [open(m.__cached__, "rb").read(8)[4] for m in (functools, json, subprocess)])
 END
     squishfile python.toml <<'END'
 [layers]
@@ -139,6 +140,7 @@ END
     assert_contains "$output" "spawned [49]"
     assert_contains "$output" "subprocess 42"
     assert_contains "$output" "sqlite 2"
+    assert_contains "$output" "compiled by hash [1, 1, 1]"
 }
 
 @test "both in one container, each with its own libraries" {
