@@ -51,7 +51,7 @@ public:
         const auto open = std::move(*opened);
         const int fd = ::dirfd(open.get());
         struct stat info{};
-        if (::fstat(fd, &info) < 0)
+        if (fd < 0 || ::fstat(fd, &info) < 0)
             return visitor_.problem(path_, fail_errno("look at it").error());
         TRY(visitor_.enter({path_, name, parent, info}, fd));
         auto names = sorted_names(open.get());
