@@ -19,6 +19,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
+#include <cerrno>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -295,7 +296,10 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request) {
     if (!launched) {
         if (!failed.happened) {
             ground_->discard(std::move(cell));
-            co_return std::unexpected(std::move(launched).error());
+            auto error = std::move(launched).error();
+            if (error.sys_errno == ENOENT) // the cell has died, and the keeper knows it no more: another will do
+                error.kind = ErrorKind::unavailable;
+            co_return std::unexpected(std::move(error));
         }
         const auto ahead = cell.prelude.size();
         if (failed.step < ahead)
