@@ -301,6 +301,9 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request) {
                 error.kind = ErrorKind::unavailable;
             co_return std::unexpected(std::move(error));
         }
+        if (failed.step == ~0U && failed.error == ESRCH) // without a word: killed by somebody; another will do
+            co_return fail(ErrorKind::unavailable, "the container's init has ended before the payload was started",
+                           "try again");
         const auto ahead = cell.prelude.size();
         if (failed.step < ahead)
             co_return std::unexpected(explain_step(cell.prelude[failed.step], failed.error));
