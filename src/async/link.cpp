@@ -43,10 +43,14 @@ asio::awaitable<void> Link::read_loop(std::shared_ptr<Link> self) {
         waiting->message = std::move(*message);
         waiting->done.open();
     }
-    const bool was_open = self->open_;
-    self->close();
+    self->lose();
+}
+
+void Link::lose() {
+    const bool was_open = open_;
+    close();
     if (was_open)
-        self->on_closed_();
+        on_closed_();
 }
 
 Task<os::Message> Link::ask(std::uint32_t number, std::string bytes, std::vector<int> fds,
@@ -62,8 +66,10 @@ Task<os::Message> Link::ask(std::uint32_t number, std::string bytes, std::vector
             break;
         if (sent.error().sys_errno != EAGAIN) {
             waiting_.erase(number);
-            if (sent.error().sys_errno == EPIPE || sent.error().sys_errno == ECONNRESET) // its end was not told yet
+            if (sent.error().sys_errno == EPIPE || sent.error().sys_errno == ECONNRESET) {
+                lose(); // before the read loop sees it: whoever asks next is to find it gone
                 co_return fail(ErrorKind::unavailable, name_ + " is gone");
+            }
             co_return std::unexpected(std::move(sent).error().within(name_));
         }
         const auto [error] = co_await descriptor_.async_wait(asio::posix::stream_descriptor::wait_write, kAwait);

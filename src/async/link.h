@@ -49,6 +49,7 @@ private:
           on_event_(std::move(on_event)), on_closed_(std::move(on_closed)), descriptor_(executor) {}
     static asio::awaitable<void> read_loop(std::shared_ptr<Link> self);
     void fail_all();
+    void lose(); // the other end is gone: closes, and tells
 
     asio::any_io_executor executor_;
     std::string name_;

@@ -87,7 +87,7 @@ private:
     std::optional<Broken> broken_;
     Request request_;
     bool too_many_fds_ = false, timed_out_ = false;
-    bool keep_alive_ = false, chunked_ = true, answered_ = false, counted_ = true, is_waiting_ = false;
+    bool keep_alive_ = false, chunked_ = true, answered_ = false, is_waiting_ = false;
 };
 
 } // namespace squish::daemon

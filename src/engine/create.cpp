@@ -20,6 +20,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
+#include <cerrno>
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -306,8 +307,14 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request, const s
     if (!launched) {
         if (!failed.happened) {
             ground_->discard(std::move(cell));
-            co_return std::unexpected(std::move(launched).error());
+            auto error = std::move(launched).error();
+            if (error.sys_errno == ENOENT) // the cell has died, and the keeper knows it no more: another will do
+                error.kind = ErrorKind::unavailable;
+            co_return std::unexpected(std::move(error));
         }
+        if (failed.step == ~0U && failed.error == ESRCH) // without a word: killed by somebody; another will do
+            co_return fail(ErrorKind::unavailable, "the container's init has ended before the payload was started",
+                           "try again");
         const auto ahead = cell.prelude.size();
         if (failed.step < ahead)
             co_return std::unexpected(explain_step(cell.prelude[failed.step], failed.error));

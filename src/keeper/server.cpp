@@ -450,7 +450,10 @@ Result<void> Server::start(int client, std::uint32_t sequence, std::string id, s
             return fail_errno("launch without a plan", EINVAL);
         TRY(add(process.cell.control.get(), [this, id](std::uint32_t) { on_report(id); }));
         TRY(add(process.cell.pidfd.get(), [this, id](std::uint32_t) { on_ended(id); }));
-        return send_plan(process.cell, fds, true);
+        auto sent = send_plan(process.cell, fds, true);
+        if (!sent && (sent.error().sys_errno == EPIPE || sent.error().sys_errno == ECONNRESET))
+            return {}; // it has ended: its last words say why, or on_ended() does
+        return sent;
     }();
     if (!started) { // ends as an unknown child; nothing was reported
         process.client = -1;
@@ -490,7 +493,10 @@ void Server::on_report(const std::string& id) {
     if (found == processes_.end())
         return;
     Process& process = found->second;
-    const auto message = os::receive_message(process.cell.control.get(), sizeof(launch::Report));
+    auto message = os::receive_message(process.cell.control.get(), sizeof(launch::Report));
+    // One that ended without reading its plan: the reset comes first, once, and its last words lie behind it.
+    if (!message && message.error().sys_errno == ECONNRESET)
+        message = os::receive_message(process.cell.control.get(), sizeof(launch::Report));
     if (!message || message->bytes.size() != sizeof(launch::Report)) {
         remove(process.cell.control.get());
         // An exec that closed its socket without a complaint has been executed (close-on-exec).
