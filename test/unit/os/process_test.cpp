@@ -147,7 +147,7 @@ TEST_F(Process, AFolderThatIsNotThereIsAnError) {
 
 TEST_F(Process, ADetachedProcessIsNobodysChildOfOurs) {
     auto [ours, theirs] = MUST(socket_pair());
-    auto spawn = shell("echo \"$(ps -o ppid= -p $$)\"; exec 3<&- ; sleep 60");
+    auto spawn = shell("echo \"$(ps -o ppid= -p $$)\"; exec 3<&- ; exec sleep 60");
     spawn.keep = {theirs.get()};
     auto child = MUST(spawn_detached(spawn));
     theirs.reset();
@@ -187,7 +187,7 @@ TEST_F(Process, TheStatusIsThatOfWaitpid) {
 }
 
 TEST_F(Process, ReapingDoesNotWait) {
-    const auto child = MUST(spawn_child(shell("sleep 60")));
+    const auto child = MUST(spawn_child(shell("exec sleep 60")));
     EXPECT_FALSE(MUST(reap(child.pidfd.get())).changed);
     EXPECT_FALSE(has_ended(child.pidfd.get()));
     EXPECT_FALSE(wait_ended(child.pidfd.get(), 20));
