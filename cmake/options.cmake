@@ -5,6 +5,8 @@ target_compile_options(squish_options INTERFACE -Wall -Wextra -Wshadow -Wconvers
     -Wnon-virtual-dtor -Wold-style-cast -Woverloaded-virtual -fstack-protector-strong)
 # GCC 12 sees overlapping copies in `"literal" + string` that are not there (GCC bug 105651).
 target_compile_options(squish_options INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict -Wno-stringop-overflow>)
+# libstdc++ 12's own std::stable_sort uses what it calls deprecated.
+target_compile_options(squish_options INTERFACE $<$<CXX_COMPILER_ID:Clang>:-Wno-deprecated-declarations>)
 if(SQUISH_WERROR)
   # Not for tests in the optimised build: GCC 12's warnings that come from the optimiser (-Wstringop-overflow and its like) are
   # wrong too often there. The same tests are compiled with -Werror in the asan build.

@@ -103,6 +103,17 @@ BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT-120}
 # Set where the account is the tests' own: every process of it is then the tests' too.
 E2E_ACCOUNT=
 if is_root; then E2E_ACCOUNT=$TEST_USER; fi
+# test/e2e/96-sdks.bats makes the SDKs, as the test user, and what it downloads stays in build/sdks for the next time.
+E2E_SDKS=$STAGE/test/sdks E2E_SDK_WORK=$ROOT/build/sdks
+mkdir -p "$E2E_SDK_WORK"
+if is_root; then chown -R "$TEST_USER:" "$E2E_SDK_WORK"; fi
+as_test_user "$STAGE/w" test -w "$E2E_SDK_WORK" || E2E_SDK_WORK=$STAGE/w/sdks
+# How npm reaches its registry here; under a name of ours, since squish takes a proxy from its environment too.
+E2E_SDK_ENV=npm_config_registry=$(npm config get registry 2>/dev/null || true)
+for name in http_proxy https_proxy HTTP_PROXY HTTPS_PROXY no_proxy NO_PROXY NODE_EXTRA_CA_CERTS; do
+    [ -z "${!name-}" ] || E2E_SDK_ENV+=" $name=${!name}"
+done
+export E2E_SDKS E2E_SDK_WORK E2E_SDK_ENV
 export E2E_PREFIX E2E_STAGE E2E_TESTBIN E2E_TESTWEB E2E_EXAMPLES E2E_ALPINE_MIRROR E2E_ACCOUNT BATS_TEST_TIMEOUT
 
 # Arguments that name files of test/e2e are meant as their staged copies; no file means all.
@@ -123,7 +134,7 @@ formatter=tap
 [ ! -t 1 ] || formatter=pretty
 status=0
 if [ ${#user_files[@]} -gt 0 ]; then
-    PASS_ON="E2E_PREFIX E2E_STAGE E2E_TESTBIN E2E_TESTWEB E2E_EXAMPLES E2E_ALPINE_MIRROR E2E_ACCOUNT BATS_TEST_TIMEOUT" \
+    PASS_ON="E2E_PREFIX E2E_STAGE E2E_TESTBIN E2E_TESTWEB E2E_EXAMPLES E2E_ALPINE_MIRROR E2E_ACCOUNT E2E_SDKS E2E_SDK_WORK E2E_SDK_ENV BATS_TEST_TIMEOUT" \
         as_test_user "$STAGE/w" bats --formatter "$formatter" --report-formatter tap --output "$STAGE/w" \
         --print-output-on-failure "${arguments[@]}" "${user_files[@]}" </dev/null || status=$?
 fi

@@ -200,9 +200,9 @@ Result<void> Decoder::check_ratio() const {
 }
 
 void Decoder::start() {
+    ready_.push_back(std::exchange(current_, nullptr)); // before the others, and before anybody else sees the queue
     if (!outcome_)
         thread_ = std::thread([this] { run(); });
-    ready_.push_back(std::exchange(current_, nullptr));
 }
 
 void Decoder::run() noexcept {

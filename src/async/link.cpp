@@ -8,6 +8,14 @@
 
 namespace squish {
 
+namespace {
+
+Error gone(const std::string& name) {
+    return Error{ErrorKind::unavailable, name + " is gone", "", kPeerGone};
+}
+
+} // namespace
+
 std::shared_ptr<Link> Link::make(const asio::any_io_executor& executor, std::string name, UniqueFd socket,
                                  std::size_t limit, Classify classify, OnEvent on_event, OnClosed on_closed) {
     std::shared_ptr<Link> link(
@@ -57,7 +65,7 @@ Task<os::Message> Link::ask(std::uint32_t number, std::string bytes, std::vector
                             std::chrono::milliseconds limit) {
     const auto self = shared_from_this();
     if (!open_)
-        co_return fail(ErrorKind::unavailable, name_ + " is gone");
+        co_return std::unexpected(gone(name_));
     auto waiting = std::make_shared<Waiting>(executor_);
     waiting_[number] = waiting;
     for (;;) {
@@ -68,14 +76,14 @@ Task<os::Message> Link::ask(std::uint32_t number, std::string bytes, std::vector
             waiting_.erase(number);
             if (sent.error().sys_errno == EPIPE || sent.error().sys_errno == ECONNRESET) {
                 lose(); // before the read loop sees it: whoever asks next is to find it gone
-                co_return fail(ErrorKind::unavailable, name_ + " is gone");
+                co_return std::unexpected(gone(name_));
             }
             co_return std::unexpected(std::move(sent).error().within(name_));
         }
         const auto [error] = co_await descriptor_.async_wait(asio::posix::stream_descriptor::wait_write, kAwait);
         if (error) {
             waiting_.erase(number);
-            co_return fail(ErrorKind::unavailable, name_ + " is gone");
+            co_return std::unexpected(gone(name_));
         }
     }
     if (!co_await waiting->done.wait_for(limit)) {
@@ -102,7 +110,7 @@ void Link::close() {
 void Link::fail_all() {
     auto waiting = std::exchange(waiting_, {});
     for (auto& [number, one] : waiting) {
-        one->message = fail(ErrorKind::unavailable, name_ + " is gone");
+        one->message = std::unexpected(gone(name_));
         one->done.open();
     }
 }

@@ -8,6 +8,7 @@
 #include "os/socket.h"
 
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <cerrno>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -15,6 +16,9 @@
 #include <string>
 
 namespace squish {
+
+// sys_errno of the error where the other end went away before it had answered.
+inline constexpr int kPeerGone = ECONNRESET;
 
 class Link : public std::enable_shared_from_this<Link> {
 public:

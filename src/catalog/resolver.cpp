@@ -290,14 +290,14 @@ private:
             return "the squishfile gives its own " +
                    (known.given_version ? known.given_version->text()
                                         : std::string("without a version (a version stands in .squish/layer.toml)"));
-        std::vector<const Candidate*> sorted;
+        auto versions = known.others;
         for (const auto& candidate : known.candidates)
-            sorted.push_back(&candidate);
-        std::ranges::stable_sort(sorted, [](const auto* a, const auto* b) { return a->version > b->version; });
+            versions.push_back(candidate.version);
+        std::ranges::stable_sort(versions, std::greater<>());
         std::vector<std::string> texts;
-        for (const auto* candidate : sorted)
-            if (texts.empty() || texts.back() != candidate->version.text())
-                texts.push_back(candidate->version.text());
+        for (const auto& version : versions)
+            if (texts.empty() || texts.back() != version.text())
+                texts.push_back(version.text());
         if (texts.empty())
             return "no version of it is known";
         const auto total = texts.size();

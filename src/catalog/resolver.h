@@ -26,6 +26,7 @@ struct Candidate {
 // All that is known about one name.
 struct Known {
     std::vector<Candidate> candidates; // in any order
+    std::vector<Version> others;       // that exist and do not satisfy what was asked: told where nothing does
     // The requirements that `candidates` answers, where the provider answers requirements and has no list (Alpine);
     // empty: this is all there is. A further answer is added to both, and takes nothing away.
     std::vector<Requirement> answers;

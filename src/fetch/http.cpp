@@ -183,7 +183,7 @@ std::string reason_of(CURLcode code, const char* details) {
 
 struct Http::Handle {
     struct Free {
-        void operator()(CURL* curl) const { curl_easy_cleanup(curl); }
+        void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
     };
     std::unique_ptr<CURL, Free> curl;
     Limits limits;

@@ -15,6 +15,7 @@ namespace squish::fetcher {
 namespace {
 
 constexpr std::size_t kMaxSources = 32;
+constexpr std::size_t kMaxOthers = 16; // that do not satisfy: for the message where nothing does
 constexpr std::size_t kMaxAnswerBytes = 96 * 1024; // below wire::kMaxMessageBytes
 
 struct Source {
@@ -142,12 +143,18 @@ Result<wire::Json> find_in_sources(const wire::Json& request) {
         if (!index)
             return std::unexpected(std::move(index).error().within("layer source '" + printable(source.name) + "'"));
         wire::Json candidates = wire::Json::array();
+        wire::Json others = wire::Json::array();
         std::size_t bytes = 0;
         bool more = false;
         for (const auto& version : index->versions) { // the newest first
             const auto* const archive = catalog::archive_for(version, arch);
-            if (archive == nullptr || (!requirement.is_any() && !requirement.allows(version.version)))
+            if (archive == nullptr)
                 continue;
+            if (!requirement.is_any() && !requirement.allows(version.version)) {
+                if (others.size() < kMaxOthers)
+                    others.push_back(version.version.text());
+                continue;
+            }
             auto candidate = describe(version, *archive, source, layer);
             bytes += candidate.dump().size() + 1;
             if (bytes > kMaxAnswerBytes) {
@@ -158,6 +165,7 @@ Result<wire::Json> find_in_sources(const wire::Json& request) {
         }
         wire::Json answer = wire::Json::object();
         answer["candidates"] = std::move(candidates);
+        answer["others"] = std::move(others);
         answer["source"] = source.name;
         answer["from_cache"] = search.from_cache();
         answer["more"] = more;

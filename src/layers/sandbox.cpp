@@ -51,7 +51,7 @@ struct [[gnu::packed]] BeneathAttributes { // struct landlock_path_beneath_attr
     std::int32_t folder = -1;
 };
 constexpr long kCreateRuleset = 444, kAddRule = 445, kRestrictSelf = 446;
-constexpr std::uint64_t kExecute = 1, kWriteFile = 1 << 1, kReadFile = 1 << 2, kReadFolder = 1 << 3;
+constexpr std::uint64_t kWriteFile = 1 << 1, kReadFile = 1 << 2, kReadFolder = 1 << 3;
 constexpr std::uint64_t kRemoveFolder = 1 << 4, kRemoveFile = 1 << 5, kMakeFolder = 1 << 7, kMakeFile = 1 << 8;
 constexpr std::uint64_t kMakeLink = 1 << 12, kRefer = 1 << 13, kTruncate = 1 << 14;
 constexpr std::uint64_t kAllOfAbi2 = (1 << 14) - 1, kIoctl = 1 << 15;

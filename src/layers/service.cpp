@@ -15,7 +15,7 @@ using wire::Json;
 Result<void> Service::run(int idle_ms) {
     for (;;) {
         // In this order, so that what was there when poll(2) was called is found again below.
-        std::vector<pollfd> polled{{listener_, POLLIN, 0}};
+        std::vector<pollfd> polled{{clients_.size() < kMaxClients ? listener_ : -1, POLLIN, 0}};
         std::vector<ClientId> clients;
         for (const auto& [id, socket] : clients_) {
             polled.push_back({socket.get(), POLLIN, 0});
@@ -56,7 +56,7 @@ void Service::accept() {
     if (!client)
         return;
     const auto peer = os::peer_credentials(client.get());
-    if (peer && peer->uid == 0 && clients_.size() < kMaxClients) // our own user, who is 0 in here
+    if (peer && peer->uid == 0) // our own user, who is 0 in here
         clients_.emplace(++last_client_, std::move(client));
 }
 

@@ -20,9 +20,9 @@ public:
     // Serves until there was no client for `idle_ms`.
     [[nodiscard]] Result<void> run(int idle_ms);
 
-    static constexpr std::size_t kMaxClients = 16;
+    static constexpr std::size_t kMaxClients = 256; // further ones wait to be let in
     static constexpr std::size_t kMaxRunning = 8; // more would only take turns at the same disk
-    static constexpr std::size_t kMaxWaiting = 64;
+    static constexpr std::size_t kMaxWaiting = 256;
 
 private:
     using ClientId = std::uint64_t;

@@ -24,6 +24,7 @@ namespace {
 
 constexpr std::chrono::hours kLongest{24};
 constexpr std::size_t kMaxLayerToml = 64 * 1024;
+constexpr std::size_t kAttemptsWhereKilled = 3;      // a worker or a downloader that was killed is started again
 constexpr std::chrono::milliseconds kLockPause{100}; // between looks at a pull of another process
 
 std::int64_t now() {
@@ -219,6 +220,15 @@ Task<StoredLayer> Importer::unpack(UniqueFd input, Vouch vouch, std::string orig
 
 Task<std::optional<StoredLayer>> Importer::import_file(std::string path, OnLayerProgress on_progress,
                                                        std::string label) {
+    for (std::size_t attempt = 1;; ++attempt) {
+        auto imported = co_await import_file_once(path, on_progress, label);
+        if (imported || imported.error().sys_errno != kPeerGone || attempt == kAttemptsWhereKilled)
+            co_return imported;
+    }
+}
+
+Task<std::optional<StoredLayer>> Importer::import_file_once(std::string path, OnLayerProgress on_progress,
+                                                            std::string label) {
     CO_TRY_TO(const auto file, os::open_file(path, O_RDONLY | O_NONBLOCK));
     if (const auto seen = store_.seen(file.get())) {
         if (seen->plain)
@@ -310,11 +320,15 @@ Task<StoredLayer> Importer::download_locked(Download what, std::string key, OnLa
         co_return *std::move(stored);
     // squish-fetch gives a mirror up after a few times, and comes to an end by itself: this is for one that does not.
     constexpr std::size_t kAttemptsPerMirror = 12;
+    std::size_t killed = 0;
     for (std::size_t attempt = 1;; ++attempt) {
         auto layer = co_await download_once(what, key, on_progress, label);
-        const bool again =
-            !layer && layer.error().kind == ErrorKind::conflict && attempt < kAttemptsPerMirror * what.urls.size();
-        if (!again)
+        if (layer)
+            co_return layer;
+        const bool gone = layer.error().sys_errno == kPeerGone && ++killed < kAttemptsWhereKilled;
+        const bool anew =
+            layer.error().kind == ErrorKind::conflict && attempt < kAttemptsPerMirror * what.urls.size();
+        if (!gone && !anew)
             co_return layer;
     }
 }

@@ -54,6 +54,8 @@ private:
                                            std::string label);
     [[nodiscard]] Task<StoredLayer> download_once(Download what, std::string key, OnLayerProgress on_progress,
                                                   std::string label);
+    [[nodiscard]] Task<std::optional<StoredLayer>> import_file_once(std::string path, OnLayerProgress on_progress,
+                                                                    std::string label);
     [[nodiscard]] Task<StoredLayer> download_locked(Download what, std::string key, OnLayerProgress on_progress,
                                                     std::string label);
 

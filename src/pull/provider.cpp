@@ -266,6 +266,10 @@ Task<void> Provider::ask_sources(Work& work, std::string name, Requirement requi
     const auto candidates = answer->find("candidates");
     if (candidates == answer->end() || !candidates->is_array())
         co_return fail(ErrorKind::unavailable, "malformed answer of squish-fetch");
+    if (const auto others = answer->find("others"); others != answer->end() && others->is_array())
+        for (const auto& other : *others)
+            if (auto version = Version::parse(other.is_string() ? other.get<std::string>() : std::string()))
+                known.others.push_back(*std::move(version));
     for (const auto& one : *candidates) {
         CO_TRY_TO(const auto version_text, wire::get_string(one, "version"));
         CO_TRY_TO(auto version, Version::parse(version_text));

@@ -162,7 +162,8 @@ bool is_version_requirement(std::string_view text) {
     std::string spaced(text);
     std::ranges::replace(spaced, ',', ' '); // ">=1.2, <2"
     auto terms = split(spaced, ' ');
-    if (text.ends_with(',') || text.starts_with(','))
+    constexpr std::string_view kSeparators = ", ";
+    if (text.empty() || kSeparators.contains(text.front()) || kSeparators.contains(text.back()))
         return false;
     std::erase_if(terms, [](std::string_view term) { return term.empty(); });
     return !terms.empty() && terms.size() <= 8 && std::ranges::all_of(terms, [&](std::string_view term) {

@@ -124,12 +124,13 @@ alpine = '$version'"
         assert_refused
         assert_contains "$stderr" "$WEB"
     done
-    # A list that leads elsewhere leads nowhere: the name of the file follows from the version.
+    # A list that leads elsewhere is none: the name of the file follows from the version.
     for file in ../../../../../etc/passwd /etc/passwd http://127.0.0.1/x; do
         sed "s|^  file: .*|  file: $file|" "$MIRROR/v3.20/releases/x86_64/latest-releases.yaml" >$list
         fresh_store
         use_mirrors "$WEB"
-        assert_pulled
+        assert_refused
+        assert_contains "$stderr" "its file is '$file' instead of 'alpine-minirootfs-3.20.3-x86_64.tar.gz'"
     done
     assert_equal "$(grep -c passwd "$WEB_LOG" || true)" 0
 }

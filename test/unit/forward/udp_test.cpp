@@ -225,6 +225,7 @@ bool has_open_handshake(int port) {
 
 // Clients that come while a port is being drained and closed: whoever has got a connection keeps it.
 TEST(Port, DrainedAndClosedItCutsNobodyWhoIsConnected) {
+    constexpr std::size_t kConnections = 100;
     ForwarderProcess forwarder;
     EchoServer server;
     for (int round = 0; round < 20; ++round) {
@@ -235,7 +236,8 @@ TEST(Port, DrainedAndClosedItCutsNobodyWhoIsConnected) {
         std::atomic<bool> stop = false;
         std::vector<UniqueFd> connected;
         std::thread clients([&] {
-            while (!stop) {
+            // No more than the forwarder has descriptors for: for want of them it cuts who waits longest.
+            while (!stop && connected.size() < kConnections) {
                 UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
                 sockaddr_in to{};
                 to.sin_family = AF_INET;
@@ -246,7 +248,7 @@ TEST(Port, DrainedAndClosedItCutsNobodyWhoIsConnected) {
                 std::this_thread::sleep_for(std::chrono::microseconds(100)); // not to run out of descriptors
             }
         });
-        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        std::this_thread::sleep_for(std::chrono::milliseconds(5)); // drained while some are connecting
         EXPECT_EQ(forwarder.call({{"op", "drain"}, {"container", "c"}, {"key", "p"}})["ok"], true);
         ASSERT_TRUE(eventually([&] { return !has_open_handshake(port); }));
         EXPECT_EQ(forwarder.call({{"op", "unpublish"}, {"container", "c"}, {"key", "p"}})["ok"], true);

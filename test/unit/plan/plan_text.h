@@ -65,10 +65,14 @@ inline std::string step_text(const launch::StepView& view) {
         return "attach " + b + " beneath " + a + "/" + one;
     case StepKind::root:
         return "root " + a;
+    case StepKind::joined_root:
+        return "joined root " + a;
     case StepKind::attach:
         return "attach " + a + " " + one;
     case StepKind::read_only:
         return "set " + a + attributes(step.c);
+    case StepKind::leave:
+        return "leave";
     case StepKind::pivot:
         return "pivot";
     case StepKind::hostname:

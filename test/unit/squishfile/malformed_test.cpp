@@ -114,7 +114,7 @@ TEST(Malformed, LayersAreRefused) {
     constexpr Malformed kCases[] = {
         {"layers.app = 'http-asm'", 1, 14, "'http-asm' is neither a path nor a version: write \"./http-asm\""},
         {"layers.app = ''", 1, 14, "'layers.app' must not be empty"},
-        {"layers.python = '3.x'", 1, 17, "'3.x' is not a version requirement"},
+        {"layers.python = '3.x.1'", 1, 17, "'3.x.1' is not a version requirement"},
         {"layers.python = 'v3.11'", 1, 17, "'v3.11' is not a version requirement"},
         {"layers.python = '>= 3'", 1, 17, "'>= 3' is not a version requirement"},
         {"layers.python = '~foo'", 1, 17, "'~foo' is not a version requirement"},
