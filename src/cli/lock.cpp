@@ -38,7 +38,8 @@ int lock_command(Words words) {
     bool stored = false;
     std::vector<std::string> files;
     Options options("lock [OPTIONS] FILE…", "Writes squishfile.lock beside each squishfile: its layers, by digest.");
-    options.flag("--stored", stored, "take what is stored where it will do, as a start does").positionals("FILE", files);
+    options.flag("--stored", stored, "take what is stored where it will do, as a start does")
+        .positionals("FILE", files);
     options.note("'squish run --locked' accepts no other layers.");
     if (const auto code = options.parse(words))
         return *code;

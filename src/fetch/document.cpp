@@ -1,8 +1,8 @@
 #include "fetch/document.h"
 
 #include "base/text.h"
-#include "fetch/hasher.h"
 #include "base/url.h"
+#include "fetch/hasher.h"
 #include "os/file.h"
 
 #include <algorithm>

@@ -1,10 +1,10 @@
 #include "fetch/download.h"
 
 #include "base/text.h"
+#include "base/url.h"
 #include "fetch/hasher.h"
 #include "fetch/part_file.h"
 #include "fetch/tried.h"
-#include "base/url.h"
 
 #include <algorithm>
 #include <map>

@@ -1,7 +1,7 @@
 // alpine.find: the newest Alpine release that a requirement allows.
+#include "base/url.h"
 #include "catalog/alpine.h"
 #include "fetch/document.h"
-#include "base/url.h"
 #include "fetcher/jobs.h"
 
 namespace squish::fetcher {

@@ -1,5 +1,6 @@
 #include "fetcher/sandbox.h"
 
+#include "base/sanitizers.h"
 #include "os/file.h"
 
 #include <algorithm>
@@ -106,9 +107,8 @@ Result<void> harden(std::uint64_t max_file_bytes) {
     TRY(limit(RLIMIT_CORE, "core", 0));
     TRY(limit(RLIMIT_NOFILE, "nofile", 64));
     TRY(limit(RLIMIT_FSIZE, "fsize", max_file_bytes));
-#ifndef __SANITIZE_ADDRESS__ // its shadow is terabytes of address space
-    TRY(limit(RLIMIT_AS, "as", 2ULL << 30));
-#endif
+    if (!kAddressSanitizer)
+        TRY(limit(RLIMIT_AS, "as", 2ULL << 30));
     return {};
 }
 

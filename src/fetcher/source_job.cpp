@@ -4,10 +4,10 @@
 // source has is never taken from a public one, whatever version that offers. So a source that cannot be asked ends the
 // search, instead of leaving the name to the next one.
 #include "base/text.h"
+#include "base/url.h"
 #include "catalog/minisign.h"
 #include "catalog/source_index.h"
 #include "fetch/document.h"
-#include "base/url.h"
 #include "fetcher/jobs.h"
 
 namespace squish::fetcher {
@@ -15,7 +15,7 @@ namespace squish::fetcher {
 namespace {
 
 constexpr std::size_t kMaxSources = 32;
-constexpr std::size_t kMaxOthers = 16; // that do not satisfy: for the message where nothing does
+constexpr std::size_t kMaxOthers = 16;             // that do not satisfy: for the message where nothing does
 constexpr std::size_t kMaxAnswerBytes = 96 * 1024; // below wire::kMaxMessageBytes
 
 struct Source {

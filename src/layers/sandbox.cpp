@@ -1,5 +1,6 @@
 #include "layers/sandbox.h"
 
+#include "base/sanitizers.h"
 #include "base/text.h"
 #include "layers/system_calls.h"
 #include "os/file.h"
@@ -108,18 +109,6 @@ Result<void> drop_capabilities() {
 
 // --- limits
 
-#if defined(__SANITIZE_ADDRESS__)
-constexpr bool kLimitMemory = false; // its shadow is terabytes of address space
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-constexpr bool kLimitMemory = false;
-#else
-constexpr bool kLimitMemory = true;
-#endif
-#else
-constexpr bool kLimitMemory = true;
-#endif
-
 // xz may ask for 1 GiB (libarchive's own limit), a manifest of 500,000 entries for half of that.
 constexpr rlim_t kMemory = 2ULL << 30;
 constexpr rlim_t kDescriptors = 1024;
@@ -134,7 +123,7 @@ Result<void> limit(int what, rlim_t value) {
 Result<void> set_limits(const Cell& cell) {
     TRY(limit(RLIMIT_CORE, 0));
     TRY(limit(RLIMIT_NOFILE, kDescriptors));
-    if (kLimitMemory)
+    if (!kAddressSanitizer)
         TRY(limit(RLIMIT_AS, kMemory));
     if (cell.max_file_bytes > 0) {
         ::signal(SIGXFSZ, SIG_IGN); // EFBIG instead

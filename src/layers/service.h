@@ -21,7 +21,7 @@ public:
     [[nodiscard]] Result<void> run(int idle_ms);
 
     static constexpr std::size_t kMaxClients = 256; // further ones wait to be let in
-    static constexpr std::size_t kMaxRunning = 8; // more would only take turns at the same disk
+    static constexpr std::size_t kMaxRunning = 8;   // more would only take turns at the same disk
     static constexpr std::size_t kMaxWaiting = 256;
 
 private:

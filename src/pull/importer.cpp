@@ -326,8 +326,7 @@ Task<StoredLayer> Importer::download_locked(Download what, std::string key, OnLa
         if (layer)
             co_return layer;
         const bool gone = layer.error().sys_errno == kPeerGone && ++killed < kAttemptsWhereKilled;
-        const bool anew =
-            layer.error().kind == ErrorKind::conflict && attempt < kAttemptsPerMirror * what.urls.size();
+        const bool anew = layer.error().kind == ErrorKind::conflict && attempt < kAttemptsPerMirror * what.urls.size();
         if (!gone && !anew)
             co_return layer;
     }

@@ -442,6 +442,7 @@ TEST_F(Stager, NoRandomDamageEndsIt) {
     good["files"] = file("/etc/resolv.conf", "text");
     (void) MUST(kept_.ask_stager(good));
     const auto before = fingerprint(root());
+    const auto client = kept_.greet(); // the keeper, and the stager with it, end where nobody wants them for a while
     const auto text = good.dump();
     std::mt19937 random(4); // NOLINT: the same every time, on purpose
     int refused = 0;

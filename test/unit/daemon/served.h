@@ -66,6 +66,7 @@ protected:
     ~Served() override {
         loop_.stop();
         thread_.join();
+        fake_.last_create = {}; // what it would tell, it tells through the loop
         server_.reset();
         std::filesystem::remove_all(folder_);
     }

@@ -1,6 +1,7 @@
 // A forwarder in a process of its own, seen from outside: by its control socket, by its ports, by /proc.
 #pragma once
 
+#include "base/sanitizers.h"
 #include "base/unique_fd.h"
 #include "forward/pipe_pool.h"
 #include "wire/json_channel.h"
@@ -16,11 +17,7 @@
 
 namespace squish::forward::test {
 
-#ifdef __SANITIZE_ADDRESS__
-inline constexpr bool kSanitized = true; // memory figures mean nothing
-#else
-inline constexpr bool kSanitized = false;
-#endif
+inline constexpr bool kSanitized = kAddressSanitizer; // memory figures mean nothing then
 
 // Waits for `condition`, at most ten seconds.
 template <class Condition> bool eventually(Condition condition) {
