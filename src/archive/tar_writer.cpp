@@ -33,8 +33,8 @@ std::size_t cut_of(const std::string& path) {
     if (path.size() <= 100)
         return 0;
     const auto slash = path.find('/', path.size() - 101);
-    return slash == std::string::npos || slash > 155 || slash == 0 || slash + 1 == path.size() ? std::string::npos
-                                                                                               : slash;
+    const bool fits = slash <= 155 && slash > 0 && slash + 1 < path.size(); // npos is beyond all
+    return fits ? slash : std::string::npos;
 }
 
 std::array<char, kBlock> ustar(const TarHeader& header, const std::string& path, char type) {

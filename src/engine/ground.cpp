@@ -12,6 +12,7 @@
 #include <csignal>
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 namespace squish {
 
@@ -59,7 +60,7 @@ Task<void> Ground::connect_keeper(UniqueFd socket) {
                     release(std::exchange(lost->network, {}).number);
                     spare_cells_.erase(lost);
                 },
-            .closed = [this] { asio::co_spawn(executor_, on_keeper_closed(), asio::detached); },
+            .closed = [this] { asio::co_spawn(executor_, on_keeper_closed(keeper_number_), asio::detached); },
         });
     std::vector<KeptContainer> kept;
     auto facts = co_await keeper_->hello(kept);
@@ -68,6 +69,7 @@ Task<void> Ground::connect_keeper(UniqueFd socket) {
         co_return std::unexpected(std::move(facts).error());
     }
     facts_ = std::move(*facts);
+    ++keeper_number_;
     keeper_pidfd_ = {};
     if (auto pidfd = os::open_pidfd(facts_.pid))
         keeper_pidfd_ = std::move(*pidfd);
@@ -92,6 +94,7 @@ Task<void> Ground::need_keeper() {
             auto found = co_await find_keeper();
             if (found && *found)
                 co_return Result<void>{};
+            lose_keeper();
             CO_TRY(start_keeper(paths_));
             CO_TRY_TO(auto socket, os::connect_unix(paths_.keeper_socket(), SOCK_SEQPACKET));
             co_return co_await connect_keeper(std::move(socket));
@@ -103,12 +106,11 @@ Task<void> Ground::need_keeper() {
 
 // The end of the connection is not the end of the keeper: it hangs up on who does not read. Its pidfd says which it
 // was; a process closes its descriptors a moment before it counts as ended.
-asio::awaitable<void> Ground::on_keeper_closed() {
+asio::awaitable<void> Ground::on_keeper_closed(unsigned number) {
     spare_cells_.clear(); // the keeper ends the cells of a client that is gone
-    if (stopping_)
+    if (stopping_ || number != keeper_number_)
         co_return;
-    bool ended = !keeper_pidfd_;
-    if (!ended) {
+    if (keeper_pidfd_) {
         const auto watch = std::make_shared<asio::posix::stream_descriptor>(
             executor_, ::fcntl(keeper_pidfd_.get(), F_DUPFD_CLOEXEC, 0));
         asio::steady_timer patience(executor_, std::chrono::seconds(1));
@@ -118,12 +120,21 @@ asio::awaitable<void> Ground::on_keeper_closed() {
         });
         (void) co_await watch->async_wait(asio::posix::stream_descriptor::wait_read, kAwait);
         patience.cancel();
-        ended = os::has_ended(keeper_pidfd_.get());
+        if (number != keeper_number_)
+            co_return; // somebody needed another one meanwhile
+        if (!os::has_ended(keeper_pidfd_.get())) {
+            (void) co_await need_keeper(); // `connected` tells what is there
+            co_return;
+        }
     }
-    if (!ended) {
-        (void) co_await need_keeper(); // `connected` tells what is there
-        co_return;
-    }
+    lose_keeper();
+}
+
+// Its helpers end with it, but a moment later: nobody may find them any more, since what they make is of its
+// namespaces.
+void Ground::lose_keeper() {
+    for (const auto& socket : {paths_.stager_socket(), paths_.layers_socket(), paths_.forward_socket()})
+        ::unlink(socket.c_str());
     network_up_ = false;
     stager_.reset();
     forwarder_.reset();
@@ -132,7 +143,8 @@ asio::awaitable<void> Ground::on_keeper_closed() {
     uplink_pid_ = 0;
     prelude_with_sysfs_.reset();
     prelude_without_.reset();
-    events_.keeper_lost();
+    if (std::exchange(lost_number_, keeper_number_) != keeper_number_)
+        events_.keeper_lost();
 }
 
 // --- its helpers

@@ -90,7 +90,8 @@ private:
     [[nodiscard]] Result<int> prelude(bool with_sysfs, std::vector<std::string>& descriptions);
     asio::awaitable<void> refill_loop();
     void on_helper_exited(const std::string& name);
-    asio::awaitable<void> on_keeper_closed();
+    asio::awaitable<void> on_keeper_closed(unsigned number);
+    void lose_keeper(); // forgets the keeper that was, and all that hung on it
 
     asio::any_io_executor executor_;
     const Paths& paths_;
@@ -98,6 +99,8 @@ private:
     Events events_;
     KeeperFacts facts_;
     Pidfd keeper_pidfd_;
+    unsigned keeper_number_ = 0; // of the keeper that we know: the first, the second, …
+    unsigned lost_number_ = 0;   // of the last whose end was told
     plan::Machine machine_;
     std::unique_ptr<KeeperClient> keeper_;
     std::unique_ptr<HelperClient> stager_, forwarder_;

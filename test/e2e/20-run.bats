@@ -613,7 +613,7 @@ one = { path = "./one", target = "/very/deep/one" }
 two = { path = "./one", target = "/etc/one" }'
     assert_equal "$(printf '%s\n' "${lines[@]:0:7}")" $'original\none\none\n/dev/null\n/proc/1\n/sys/class\n/tmp'
     assert_equal "$(printf '%s\n' "${lines[@]:7}" | tr '\n' ' ')" \
-        "bin dev etc proc sys tmp very hostname hosts keep one resolv.conf "
+        "bin dev etc proc sdk sys tmp very hostname hosts keep one resolv.conf "
     describe_tree root | diff before -
     # A second container with other points, at the same time as a third.
     run -0 in_shell 'ls /' $'[layers]\nroot = { path = "./root", rootfs = true }\none = { path = "./one", target = "/other" }'

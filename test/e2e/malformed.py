@@ -149,7 +149,7 @@ def layers():
                         ("[health]\ncommand = ['/bin/true']\n", "health"), ("[restart]\npolicy = 'always'\n", "restart"),
                         ("[network]\nnetworks = ['x']\n", "networks")):
         add(text + true, place=place, only_run=None)
-    add("[layers]\nx = '3.20.x'\n" + true, place="x")
+    add("[layers]\nx = '3.x.1'\n" + true, place="x")
     add("[layers]\nx = 'word'\n" + true, place="x")
     add("[layers]\n" + "".join(f"l{i} = {{ path = './folder', target = '/l{i}' }}\n" for i in range(129)) + true, place="layers|l128")
     # Without [run].
@@ -163,7 +163,8 @@ def ports():
         add(f"[[ports]]\ncontainer = 80\n{line}\n" + GOOD, line=number, place=place)
 
     for value in ("0", "-1", "65536", "4294967296", "9223372036854775807", "20000.5", "'20000'", "0x10000", "true", "inf"):
-        port(f"host = {value}", place="host")
+        if value != "0":  # the kernel chooses
+            port(f"host = {value}", place="host")
         add(f"[[ports]]\nhost = 20000\ncontainer = {value}\n" + GOOD, line=3, place="container")
     for value in ("'icmp'", "'TCP '", "''", "'sctp'"):
         port(f"host = 20000\nprotocol = {value}", 4, "protocol")
@@ -177,8 +178,7 @@ def ports():
     add("".join(f"[[ports]]\ncontainer = {i}\nhost = {i + 20000}\n" for i in range(1, 1026)) + GOOD, place="ports")
     add(f"[[ports]]\ncontainer = 80\nhost = {TAKEN}\n" + GOOD, place=TAKEN, only_run=True)
     add("[[ports]]\ncontainer = 80\nhost = 20000\naddress = '192.0.2.99'\n" + GOOD, place="192.0.2.99", only_run=True)
-    add("[[ports]]\ncontainer = 80\nhost = 20000\naddress = '::1'\n" + GOOD, place="::1|IPv4", only_run=None)
-    add("[[ports]]\ncontainer = 80\nhost = 20000\nprotocol = 'udp'\n" + GOOD, place="udp", only_run=None)
+    add("[[ports]]\ncontainer = 80\nhost = 20000\naddress = '2001:db8::1'\n" + GOOD, place="2001:db8::1", only_run=True)
 
 
 def size():
