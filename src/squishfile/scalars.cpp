@@ -159,19 +159,19 @@ bool take_operator(std::string_view& term) {
 bool is_version_requirement(std::string_view text) {
     if (text == "latest" || text == "*")
         return true;
-    std::string spaced(text);
-    std::ranges::replace(spaced, ',', ' '); // ">=1.2, <2"
-    auto terms = split(spaced, ' ');
     constexpr std::string_view kSeparators = ", ";
     if (text.empty() || kSeparators.contains(text.front()) || kSeparators.contains(text.back()))
         return false;
+    std::string spaced(text);
+    std::ranges::replace(spaced, ',', ' '); // ">=1.2, <2"
+    auto terms = split(spaced, ' ');
     std::erase_if(terms, [](std::string_view term) { return term.empty(); });
-    return !terms.empty() && terms.size() <= 8 && std::ranges::all_of(terms, [&](std::string_view term) {
-        const bool has_operator = take_operator(term);
-        if (!has_operator && (term.ends_with(".x") || term.ends_with(".*")))
-            term.remove_suffix(2); // "3.20.x"
-        return (has_operator || terms.size() == 1) && is_version(term);
-    });
+    return terms.size() <= 8 && std::ranges::all_of(terms, [&](std::string_view term) {
+               const bool has_operator = take_operator(term);
+               if (!has_operator && (term.ends_with(".x") || term.ends_with(".*")))
+                   term.remove_suffix(2); // "3.20.x"
+               return (has_operator || terms.size() == 1) && is_version(term);
+           });
 }
 
 } // namespace squish

@@ -31,6 +31,20 @@ TEST(Port, LeavesEstablishedConnectionsWhenItIsUnpublished) {
     EXPECT_EQ(again["error"]["kind"], "not_found");
 }
 
+TEST(Port, RefusesWhoComesAfterItIsDrainedAndServesWhoCameBefore) {
+    ForwarderProcess forwarder;
+    EchoServer server;
+    const int port = forwarder.publish("p", server.port());
+    ::kill(forwarder.pid(), SIGSTOP);
+    const auto waiting = connect_tcp(port); // in the backlog
+    forwarder.send({{"op", "drain"}, {"container", "c"}, {"key", "p"}});
+    ::kill(forwarder.pid(), SIGCONT);
+    EXPECT_EQ(forwarder.receive()["ok"], true);
+    EXPECT_FALSE(connect_tcp(port)) << "the drained listener is still found";
+    EXPECT_FALSE(forwarder.port("p").empty()) << "it is not taken back yet";
+    EXPECT_TRUE(echoes(waiting.get(), "let in"));
+}
+
 // More clients than one turn accepts are in the backlog when the request comes: for them, the connection exists.
 TEST(Port, LetsInWhoWasInTheBacklogWhenItIsUnpublished) {
     ForwarderProcess forwarder;
