@@ -2,11 +2,11 @@
 
 #include "base/sanitizers.h"
 #include "os/file.h"
+#include "os/privileges.h"
 
 #include <algorithm>
 #include <cstdlib>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <linux/landlock.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -86,24 +86,10 @@ Result<void> limit(int what, const char* name, std::uint64_t value) {
     return {};
 }
 
-Result<void> drop_capabilities() {
-    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-    __user_cap_data_struct none[2]{};
-    if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
-        return fail_errno("PR_CAP_AMBIENT_CLEAR_ALL");
-    if (::syscall(SYS_capset, &header, none) < 0)
-        return fail_errno("capset");
-    return {};
-}
-
 } // namespace
 
 Result<void> harden(std::uint64_t max_file_bytes) {
-    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-        return fail_errno("PR_SET_NO_NEW_PRIVS");
-    TRY(drop_capabilities());
-    if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-        return fail_errno("PR_SET_DUMPABLE");
+    TRY(os::give_up_privileges(0));
     TRY(limit(RLIMIT_CORE, "core", 0));
     TRY(limit(RLIMIT_NOFILE, "nofile", 64));
     TRY(limit(RLIMIT_FSIZE, "fsize", max_file_bytes));

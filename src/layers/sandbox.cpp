@@ -5,13 +5,13 @@
 #include "layers/system_calls.h"
 #include "os/file.h"
 #include "os/mount.h"
+#include "os/privileges.h"
 
 #include <cerrno>
 #include <csignal>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
-#include <linux/securebits.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -88,25 +88,6 @@ Result<void> confine_files(const Cell& cell) {
 // Owners and modes of files whose ids are in our namespace; and to reach into folders that the archive closed.
 constexpr std::uint64_t kKept = 1ULL << CAP_CHOWN | 1ULL << CAP_FOWNER | 1ULL << CAP_DAC_OVERRIDE;
 
-Result<void> drop_capabilities() {
-    // Beyond the last capability the kernel answers EINVAL.
-    for (unsigned long number = 0; ::prctl(PR_CAPBSET_DROP, number, 0, 0, 0) == 0; ++number) {
-    }
-    constexpr unsigned long kBits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
-                                    SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |
-                                    SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
-    if (::prctl(PR_SET_SECUREBITS, kBits, 0, 0, 0) < 0)
-        return fail_errno("PR_SET_SECUREBITS");
-    if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
-        return fail_errno("PR_CAP_AMBIENT_CLEAR_ALL");
-    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-    __user_cap_data_struct data[2]{};
-    data[0].effective = data[0].permitted = static_cast<std::uint32_t>(kKept);
-    if (::syscall(SYS_capset, &header, data) < 0)
-        return fail_errno("capset");
-    return {};
-}
-
 // --- limits
 
 // xz may ask for 1 GiB (libarchive's own limit), a manifest of 500,000 entries for half of that.
@@ -174,9 +155,7 @@ Result<void> enter(const Cell& cell) {
     if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return fail_errno("PR_SET_NO_NEW_PRIVS");
     TRY(confine_files(cell));
-    TRY(drop_capabilities());
-    if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-        return fail_errno("PR_SET_DUMPABLE");
+    TRY(os::give_up_privileges(kKept));
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     TRY(set_limits(cell));
     return filter_system_calls();

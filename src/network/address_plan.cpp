@@ -23,6 +23,10 @@ std::array<std::uint8_t, 6> mac_of(Ipv4 address) {
     return {0x02, 0x73, part(24), part(16), part(8), part(0)};
 }
 
+std::string bridge_name(NetworkId network) {
+    return "sqb" + std::to_string(network);
+}
+
 std::string link_name(std::uint32_t number) {
     return "sq" + std::to_string(number);
 }
@@ -32,9 +36,14 @@ std::optional<std::uint32_t> number_of_link(std::string_view name) {
         return std::nullopt;
     const auto digits = name.substr(2);
     const auto number = parse_number(digits);
-    if (!number || *number < kFirstNumber || *number > kLastNumber || digits.starts_with('0'))
+    if (!number || *number > number_in(kNamedNetworks, kLastNamedHost) || digits.starts_with('0'))
         return std::nullopt;
-    return static_cast<std::uint32_t>(*number);
+    const auto found = static_cast<std::uint32_t>(*number);
+    const auto host = host_of(found);
+    const bool beyond = network_of(found) == 0 ? host > kLastNumber : found < number_in(1, 0) || host > kLastNamedHost;
+    if (host < kFirstNumber || beyond)
+        return std::nullopt;
+    return found;
 }
 
 std::optional<std::uint32_t> Numbers::take() {

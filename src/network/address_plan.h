@@ -6,7 +6,8 @@
 //     10.89.0.1             the gateway: the bridge's own address
 //     10.89.0.2 …           containers; the slot number N is the offset: 10.89.0.0 + N
 //     10.89.15.254          the last one
-//   10.89.16.0/24 …       named networks, one /24 each: network K (from 0) is 10.89.(16+K).0/24, gateway .1;
+//   10.89.16.0/24 …       named networks, one /24 each: network K (from 1) is 10.89.(15+K).0/24, bridge "sqbK",
+//                         gateway .1; the slot number goes on: 10.89.0.0 + N
 //   10.89.255.0/24        the last of 240
 //   10.0.2.0/24           the uplink (slirp4netns): .2 its router, .3 its DNS server, .100 our end, "tap0"
 //
@@ -14,8 +15,10 @@
 // host side of the veth "sqN", ifindex kFirstIfindex + N, address 10.89.0.0 + N, MAC 02:73 + address.
 // The same address always has the same MAC, hence a neighbour's ARP entry is right even after an address changed hands.
 //
+// A container on several networks has a link, a number and an address in each; the first of them is its slot's.
+//
 // IPv6 is laid out alike: fd73:7175:6973::/48 (a ULA prefix, RFC 4193), the default network is its first /64, named
-// network K the /64 with group 1 + K; the slot's number is the last group. Nobody outside ever sees these addresses.
+// network K the /64 with group K; the slot's number is the last group. Nobody outside ever sees these addresses.
 #pragma once
 
 #include <array>
@@ -47,17 +50,41 @@ inline constexpr Ipv4 kDefaultNetwork = kAllNetworks;
 inline constexpr unsigned kDefaultPrefix = 20;
 inline constexpr Ipv4 kGateway = ipv4(10, 89, 0, 1);
 
+// A network: 0 is the default one, 1 to kNamedNetworks are those with names.
+using NetworkId = std::uint32_t;
+inline constexpr NetworkId kNamedNetworks = 240;
+inline constexpr unsigned kNamedPrefix = 24;
+
 inline constexpr std::uint32_t kFirstNumber = 2;
 inline constexpr std::uint32_t kLastNumber = (1U << (32 - kDefaultPrefix)) - 2; // 4094; beyond is the broadcast address
 
+inline constexpr std::uint32_t kLastNamedHost = 254;
+
+// The number of host `host` (from kFirstNumber) of a network; 1 is its gateway.
+[[nodiscard]] constexpr std::uint32_t number_in(NetworkId network, std::uint32_t host) {
+    return network == 0 ? host : (15 + network) << 8 | host;
+}
+[[nodiscard]] constexpr NetworkId network_of(std::uint32_t number) {
+    return number <= kLastNumber ? 0 : (number >> 8) - 15;
+}
+[[nodiscard]] constexpr std::uint32_t host_of(std::uint32_t number) {
+    return number <= kLastNumber ? number : number & 0xff;
+}
+[[nodiscard]] constexpr unsigned prefix_of(NetworkId network) {
+    return network == 0 ? kDefaultPrefix : kNamedPrefix;
+}
 [[nodiscard]] constexpr Ipv4 address_of(std::uint32_t number) {
-    return Ipv4{kDefaultNetwork.value + number};
+    return Ipv4{kAllNetworks.value + number};
+}
+[[nodiscard]] constexpr Ipv4 gateway_of(NetworkId network) {
+    return address_of(number_in(network, 1));
 }
 inline constexpr Ipv6 kAllNetworks6 = {0xfd, 0x73, 0x71, 0x75, 0x69, 0x73};
 inline constexpr unsigned kAllNetworks6Prefix = 48;
 inline constexpr unsigned kNetwork6Prefix = 64;
 [[nodiscard]] constexpr Ipv6 address6_of(std::uint32_t number) {
     Ipv6 address = kAllNetworks6;
+    address[7] = static_cast<std::uint8_t>(network_of(number));
     address[14] = static_cast<std::uint8_t>(number >> 8);
     address[15] = static_cast<std::uint8_t>(number);
     return address;
@@ -65,6 +92,8 @@ inline constexpr unsigned kNetwork6Prefix = 64;
 // Locally administered, unicast.
 [[nodiscard]] std::array<std::uint8_t, 6> mac_of(Ipv4 address);
 
+// A named network's bridge, "sqb1".
+[[nodiscard]] std::string bridge_name(NetworkId network);
 // Host side of a slot's veth: "sq2" and the number in it, or nothing where the name is not of that form.
 [[nodiscard]] std::string link_name(std::uint32_t number);
 [[nodiscard]] std::optional<std::uint32_t> number_of_link(std::string_view name);

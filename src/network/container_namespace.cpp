@@ -68,11 +68,29 @@ Result<void> write_sysctls(const std::string& ping_groups) {
 }
 
 // IPv6 may be switched off for the whole machine although the kernel has it: then there is none here either.
-Result<void> configure_ipv6(Netlink& netlink, const ContainerLink& link) {
+Result<void> configure_ipv6(Netlink& netlink, const ContainerLinks& links) {
     if (!has_ipv6())
         return {};
-    std::array requests = {add_address6(kContainerLinkIndex, link.address6, kNetwork6Prefix),
-                           add_client_route6(link.address6), add_mark_rule(AF_INET6), add_siblings_rule(AF_INET6)};
+    std::vector<Request> requests;
+    for (std::uint32_t at = 0; at < links.size(); ++at)
+        requests.push_back(add_address6(kContainerLinkIndex + at, links[at].address6, kNetwork6Prefix));
+    requests.push_back(add_client_route6(links.front().address6));
+    requests.push_back(add_mark_rule(AF_INET6));
+    requests.push_back(add_siblings_rule(AF_INET6));
+    return netlink.send(requests);
+}
+
+Result<void> configure_ipv4(Netlink& netlink, const ContainerLinks& links) {
+    std::vector<Request> requests;
+    requests.push_back(bring_up_hardened(kLoopbackIndex));
+    for (std::uint32_t at = 0; at < links.size(); ++at) {
+        requests.push_back(bring_up_hardened(kContainerLinkIndex + at));
+        requests.push_back(add_address(kContainerLinkIndex + at, links[at].address, links[at].prefix));
+    }
+    requests.push_back(add_default_route(kContainerLinkIndex, links.front().gateway));
+    requests.push_back(add_client_route(links.front().address));
+    requests.push_back(add_mark_rule(AF_INET));
+    requests.push_back(add_siblings_rule(AF_INET));
     return netlink.send(requests);
 }
 
@@ -133,22 +151,15 @@ Result<MountFd> mount_sysfs() {
 }
 
 Result<ContainerNamespace> make_container_namespace(int home, const std::string& ping_groups,
-                                                    const std::function<Result<ContainerLink>(int netns)>& connect) {
+                                                    const std::function<Result<ContainerLinks>(int netns)>& connect) {
     const Visit back(home);
     TRY(enter_new_namespace());
     auto netns = NsFd(TRY(os::open_file(kOwnNamespace, O_RDONLY)));
     auto netlink = TRY(Netlink::open());
     TRY(write_sysctls(ping_groups));
-    const auto link = TRY(connect(netns.get()));
-    std::array requests = {bring_up_hardened(kLoopbackIndex),
-                           bring_up_hardened(kContainerLinkIndex),
-                           add_address(kContainerLinkIndex, link.address, link.prefix),
-                           add_default_route(kContainerLinkIndex, link.gateway),
-                           add_client_route(link.address),
-                           add_mark_rule(AF_INET),
-                           add_siblings_rule(AF_INET)};
-    TRY(netlink.send(requests));
-    TRY(configure_ipv6(netlink, link));
+    const auto links = TRY(connect(netns.get()));
+    TRY(configure_ipv4(netlink, links));
+    TRY(configure_ipv6(netlink, links));
     auto sysfs = TRY(mount_sysfs());
     const auto baseline = TRY(count_sockets());
     return ContainerNamespace{std::move(netns), std::move(netlink), std::move(sysfs), baseline};

@@ -14,6 +14,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace squish::network {
 
@@ -35,9 +36,11 @@ struct ContainerLink {
     Ipv4 gateway;
     Ipv6 address6{};
 };
+using ContainerLinks = std::vector<ContainerLink>; // eth0, eth1, …
 
 // A fresh network namespace, owned by our user namespace. `connect` is called inside, with its descriptor, to give it
-// its "eth0" (kContainerLinkIndex); it says with which address, and that is configured.
+// its "eth0" (kContainerLinkIndex), "eth1", …; it says with which addresses, and those are configured. What is for
+// none of their networks goes through the first.
 // `ping_groups` is the value for net.ipv4.ping_group_range.
 //
 // Should: leave it so that an unprivileged payload can use every port and ping, so that routes cannot be steered from
@@ -46,7 +49,7 @@ struct ContainerLink {
 // writable to a process without capabilities over our user namespace.
 [[nodiscard]] Result<ContainerNamespace>
 make_container_namespace(int home, const std::string& ping_groups,
-                         const std::function<Result<ContainerLink>(int netns)>& connect);
+                         const std::function<Result<ContainerLinks>(int netns)>& connect);
 
 // Whether the kernel has IPv6.
 [[nodiscard]] bool has_ipv6();

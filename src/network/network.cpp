@@ -34,13 +34,18 @@ Result<void> write_bridge_sysctls() {
     return {};
 }
 
-Result<LinkState> set_up_bridge(Netlink& netlink, const Options& options) {
-    const auto& name = options.rules.bridge;
-    TRY(unless_there(netlink.send(add_bridge(name, kGateway, options.mtu))));
-    auto bridge = TRY(netlink.link(name));
+// The interface number of a network's bridge, which is up and has the gateway's address.
+Result<std::uint32_t> set_up_bridge(Netlink& netlink, const std::string& name, NetworkId network, std::uint32_t mtu) {
+    const auto gateway = gateway_of(network);
+    TRY(unless_there(netlink.send(add_bridge(name, gateway, mtu))));
+    const auto bridge = TRY(netlink.link(name));
     TRY(netlink.send(bring_up(bridge.index)));
-    TRY(unless_there(netlink.send(add_address(bridge.index, kGateway, kDefaultPrefix))));
-    return bridge;
+    TRY(unless_there(netlink.send(add_address(bridge.index, gateway, prefix_of(network)))));
+    return bridge.index;
+}
+
+std::string label_of(NetworkId network) {
+    return network == 0 ? "the default network" : "the network on " + bridge_name(network);
 }
 
 std::vector<std::uint32_t> slot_numbers(const std::vector<LinkState>& links) {
@@ -53,21 +58,25 @@ std::vector<std::uint32_t> slot_numbers(const std::vector<LinkState>& links) {
 
 } // namespace
 
+std::string resolv_conf_of(NetworkId network) {
+    return "nameserver " + to_string(gateway_of(network)) + "\n";
+}
+
 Result<Network> Network::open(Options options) {
     auto home = NsFd(TRY(os::open_file("/proc/thread-self/ns/net", O_RDONLY)));
     auto netlink = TRY(Netlink::open());
     TRY(netlink.send(bring_up(kLoopbackIndex)));
     TRY(write_bridge_sysctls());
-    const auto bridge = TRY(set_up_bridge(netlink, options));
+    const auto bridge = TRY(set_up_bridge(netlink, options.rules.bridge, 0, options.mtu));
     TRY(apply_rules(rules_text(options.rules)));
 
     const auto gid_map = TRY(os::read_file("/proc/self/gid_map"));
     const auto links = TRY(netlink.links());
     Network network(std::move(options), std::move(home), std::move(netlink));
-    network.bridge_index_ = bridge.index;
+    network.bridges_[0] = bridge;
     network.ping_groups_ = TRY(ping_group_range(gid_map));
     for (const auto number : slot_numbers(links))
-        network.numbers_.mark_elsewhere(number);
+        network.mark_elsewhere(number);
     return network;
 }
 
@@ -75,17 +84,66 @@ Result<Slot> Network::acquire() {
     if (spares_.empty())
         spares_.push_back(TRY(obtain()));
     const auto number = spares_.back(); // the one used last: the kernel has it in its caches
-    auto& space = held_.at(number);
-    Slot slot;
-    slot.number = number;
-    slot.address = to_string(address_of(number));
-    slot.address6 = has_ipv6() ? to_string(address6_of(number)) : std::string();
-    slot.netns = NsFd(::fcntl(space.netns.get(), F_DUPFD_CLOEXEC, 0));
-    if (!slot.netns)
-        return fail_errno("duplicate the network namespace's descriptor");
-    slot.sysfs = std::move(space.sysfs);
+    auto slot = TRY(slot_of(number));
     spares_.pop_back();
     return slot;
+}
+
+Result<Slot> Network::acquire_on(const std::vector<NetworkId>& networks) {
+    for (const auto network : networks)
+        TRY(add_network(network));
+    return slot_of(TRY(make(networks)));
+}
+
+Result<Slot> Network::slot_of(std::uint32_t number) {
+    auto& held = held_.at(number);
+    Slot slot;
+    slot.number = number;
+    slot.attachments.push_back(attachment_of(number));
+    for (const auto other : held.others)
+        slot.attachments.push_back(attachment_of(other));
+    slot.netns = NsFd(::fcntl(held.space.netns.get(), F_DUPFD_CLOEXEC, 0));
+    if (!slot.netns)
+        return fail_errno("duplicate the network namespace's descriptor");
+    slot.sysfs = std::move(held.space.sysfs);
+    return slot;
+}
+
+Result<void> Network::add_network(NetworkId network) {
+    if (network > kNamedNetworks)
+        return fail(ErrorKind::invalid, "there are networks 0 to " + std::to_string(kNamedNetworks));
+    if (!bridges_.contains(network))
+        bridges_[network] = TRY(set_up_bridge(netlink_, bridge_name(network), network, options_.mtu));
+    return {};
+}
+
+Result<void> Network::remove_network(NetworkId network) {
+    if (network == 0 || network > kNamedNetworks)
+        return fail(ErrorKind::invalid, "the default network cannot be removed");
+    TRY(finish_leaving());
+    for (const auto& link : TRY(netlink_.links()))
+        if (const auto number = number_of_link(link.name); number && network_of(*number) == network)
+            return fail(ErrorKind::conflict, label_of(network) + " is in use");
+    TRY(add_network(network)); // to know its number
+    TRY(netlink_.send(move_to_group(bridges_.at(network), kLeavingGroup)));
+    TRY(netlink_.send(delete_group(kLeavingGroup)));
+    bridges_.erase(network);
+    named_numbers_.erase(network);
+    return {};
+}
+
+Numbers& Network::numbers_of(NetworkId network) {
+    if (network == 0)
+        return numbers_;
+    return named_numbers_.try_emplace(network, kLastNamedHost).first->second;
+}
+
+bool Network::is_elsewhere(std::uint32_t number) {
+    return numbers_of(network_of(number)).is_elsewhere(host_of(number));
+}
+
+void Network::mark_elsewhere(std::uint32_t number) {
+    numbers_of(network_of(number)).mark_elsewhere(host_of(number));
 }
 
 Result<bool> Network::prepare(std::size_t wanted) {
@@ -96,11 +154,12 @@ Result<bool> Network::prepare(std::size_t wanted) {
 }
 
 Result<bool> Network::release(std::uint32_t number, Payload payload) {
-    if (numbers_.is_elsewhere(number))
+    if (number <= number_in(kNamedNetworks, kLastNamedHost) && is_elsewhere(number))
         return false;
     if (!held_.contains(number) || std::ranges::count(spares_, number) != 0 || std::ranges::count(aside_, number) != 0)
         return fail(ErrorKind::not_found, "no network slot " + std::to_string(number) + " is in use");
-    if (payload == Payload::privileged || spares_.size() >= options_.max_spares) {
+    const bool plain = network_of(number) == 0 && held_.at(number).others.empty();
+    if (!plain || payload == Payload::privileged || spares_.size() >= options_.max_spares) {
         let_go(number);
         return false;
     }
@@ -118,7 +177,7 @@ Result<bool> Network::release(std::uint32_t number, Payload payload) {
 
 // True where the namespace is as good as new. One that cannot even be looked at is not.
 bool Network::renew(std::uint32_t number) {
-    const auto clean = check_clean_and_renew(held_.at(number), home_.get(), link_of(number));
+    const auto clean = check_clean_and_renew(held_.at(number).space, home_.get(), link_of(number));
     return clean && *clean;
 }
 
@@ -136,76 +195,101 @@ std::optional<std::uint32_t> Network::recover() {
 Result<std::uint32_t> Network::obtain() {
     if (const auto number = recover())
         return *number;
-    return make();
+    return make({0});
 }
 
 ContainerLink Network::link_of(std::uint32_t number) const {
-    return {address_of(number), kDefaultPrefix, kGateway, address6_of(number)};
+    const auto network = network_of(number);
+    return {address_of(number), prefix_of(network), gateway_of(network), address6_of(number)};
 }
 
-Result<std::uint32_t> Network::make() {
-    std::uint32_t number = 0; // none yet
-    auto made = make_container_namespace(home_.get(), ping_groups_, [&](int netns) -> Result<ContainerLink> {
-        number = TRY(connect(netns));
-        return link_of(number);
+Attachment Network::attachment_of(std::uint32_t number) const {
+    return {network_of(number), to_string(address_of(number)),
+            has_ipv6() ? to_string(address6_of(number)) : std::string()};
+}
+
+Result<std::uint32_t> Network::make(const std::vector<NetworkId>& networks) {
+    std::vector<std::uint32_t> numbers; // so far
+    auto made = make_container_namespace(home_.get(), ping_groups_, [&](int netns) -> Result<ContainerLinks> {
+        ContainerLinks links;
+        for (const auto network : networks) {
+            numbers.push_back(TRY(connect(network, netns, static_cast<std::uint32_t>(links.size()))));
+            links.push_back(link_of(numbers.back()));
+        }
+        return links;
     });
     if (!made) {
-        if (number != 0)
-            let_go(number);
+        for (const auto number : numbers)
+            leave(number);
         return std::unexpected(std::move(made).error());
     }
-    held_.emplace(number, std::move(*made));
-    for (const auto& link : {link_name(number), options_.rules.bridge})
-        if (auto settled = wait_until_operational(netlink_, link, std::chrono::seconds(2)); !settled) {
-            let_go(number);
-            return std::unexpected(std::move(settled).error());
-        }
+    const auto number = numbers.front();
+    held_.emplace(number, Held{std::move(*made), {numbers.begin() + 1, numbers.end()}});
+    for (const auto one : numbers) {
+        const auto network = network_of(one);
+        for (const auto& link : {link_name(one), network == 0 ? options_.rules.bridge : bridge_name(network)})
+            if (auto settled = wait_until_operational(netlink_, link, std::chrono::seconds(2)); !settled) {
+                let_go(number);
+                return std::unexpected(std::move(settled).error());
+            }
+    }
     return number;
 }
 
-// Gives the namespace its veth under the next free number. The name is the judge: where one of that name exists
-// after all, the number is not free.
-Result<std::uint32_t> Network::connect(int netns) {
+// Gives the namespace its veth under the network's next free number. The name is the judge: where one of that name
+// exists after all, the number is not free.
+Result<std::uint32_t> Network::connect(NetworkId network, int netns, std::uint32_t position) {
     for (;;) {
-        const auto number = TRY(take_number());
-        auto added = netlink_.send(add_veth({number, bridge_index_, netns, options_.mtu}));
+        const auto number = TRY(take_number(network));
+        auto added = netlink_.send(add_veth({.number = number,
+                                             .bridge_index = bridges_.at(network),
+                                             .netns = netns,
+                                             .mtu = options_.mtu,
+                                             .position = position}));
         if (added)
             return number;
         const int error = added.error().sys_errno;
         if (error == EEXIST) {
-            numbers_.mark_elsewhere(number);
+            mark_elsewhere(number);
             continue;
         }
-        numbers_.mark_free(number);
+        numbers_of(network).mark_free(host_of(number));
         if (error != EXFULL)
             return std::unexpected(std::move(added).error());
         give_up_aside();
         if (leaving_.empty())
-            return fail(ErrorKind::conflict, "the default network is full: its bridge has all of its 1023 ports in use",
+            return fail(ErrorKind::conflict,
+                        label_of(network) + " is full: its bridge has all of its 1023 ports in use",
                         "stop containers, or use network mode \"none\" or \"host\" for some");
         TRY(finish_leaving());
     }
 }
 
-Result<std::uint32_t> Network::take_number() {
-    if (const auto number = numbers_.take())
-        return *number;
+Result<std::uint32_t> Network::take_number(NetworkId network) {
+    auto& numbers = numbers_of(network);
+    if (const auto host = numbers.take())
+        return number_in(network, *host);
     TRY(look_for_vanished());
-    if (const auto number = numbers_.take())
-        return *number;
+    if (const auto host = numbers.take())
+        return number_in(network, *host);
     give_up_aside();
     TRY(finish_leaving());
-    if (const auto number = numbers_.take())
-        return *number;
+    if (const auto host = numbers.take())
+        return number_in(network, *host);
     return fail(ErrorKind::conflict,
-                "the default network is full: all " + std::to_string(numbers_.capacity()) + " addresses are in use",
+                label_of(network) + " is full: all " + std::to_string(numbers.capacity()) + " addresses are in use",
                 "stop containers, or use network mode \"none\" or \"host\" for some");
 }
 
 Result<void> Network::look_for_vanished() {
     const auto links = TRY(netlink_.links());
-    numbers_.keep_elsewhere(slot_numbers(links));
-    std::erase_if(leaving_, [&](std::uint32_t number) { return !numbers_.is_elsewhere(number); });
+    std::map<NetworkId, std::vector<std::uint32_t>> existing;
+    for (const auto number : slot_numbers(links))
+        existing[network_of(number)].push_back(host_of(number));
+    numbers_.keep_elsewhere(existing[0]);
+    for (auto& [network, numbers] : named_numbers_)
+        numbers.keep_elsewhere(existing[network]);
+    std::erase_if(leaving_, [&](std::uint32_t number) { return !is_elsewhere(number); });
     return {};
 }
 
@@ -237,8 +321,16 @@ void Network::drop_surplus(std::size_t wanted) {
 }
 
 void Network::let_go(std::uint32_t number) {
+    const auto others = std::move(held_.at(number).others);
     held_.erase(number);
-    numbers_.mark_elsewhere(number);
+    leave(number);
+    for (const auto other : others)
+        leave(other);
+}
+
+// A link that goes when the kernel has ended its namespace.
+void Network::leave(std::uint32_t number) {
+    mark_elsewhere(number);
     leaving_.push_back(number);
 }
 

@@ -47,8 +47,8 @@
 
 namespace squish::network {
 
-// The content of a container's /etc/resolv.conf: the uplink's DNS server.
-inline constexpr const char* kResolvConf = "nameserver 10.0.2.3\n";
+// The content of the /etc/resolv.conf of a container whose first network this is: its gateway, where squish-dns is.
+[[nodiscard]] std::string resolv_conf_of(NetworkId network);
 
 struct Options {
     RuleOptions rules;                       // names of the bridge and the uplink
@@ -58,10 +58,16 @@ struct Options {
     std::uint32_t last_number = kLastNumber; // fewer for tests
 };
 
-struct Slot {
-    std::uint32_t number = 0;
+// A container's place on one network.
+struct Attachment {
+    NetworkId network = 0;
     std::string address;  // "10.89.0.2"
     std::string address6; // "fd73:7175:6973::2", empty where the kernel has no IPv6
+};
+
+struct Slot {
+    std::uint32_t number = 0;            // in the first network
+    std::vector<Attachment> attachments; // eth0, eth1, …
     NsFd netns;
     MountFd sysfs; // read-only sysfs of that namespace, attached nowhere
 };
@@ -78,8 +84,15 @@ public:
     // Does again what was done before without disturbing what runs.
     [[nodiscard]] static Result<Network> open(Options options = {});
 
-    // A slot for a container: a spare one (microseconds) or a new one (a millisecond).
+    // A slot for a container on the default network: a spare one (microseconds) or a new one (a millisecond).
     [[nodiscard]] Result<Slot> acquire();
+    // One on these networks (at least one, each once), always a new one, which is not recycled. Their bridges are made
+    // where they are not there. conflict where one has no address left.
+    [[nodiscard]] Result<Slot> acquire_on(const std::vector<NetworkId>& networks);
+    // Makes the bridge of a named network, with its gateway's address. Does nothing where it is there.
+    [[nodiscard]] Result<void> add_network(NetworkId network);
+    // Takes it away. conflict where a container is on it.
+    [[nodiscard]] Result<void> remove_network(NetworkId network);
     // Makes one more spare slot where there are fewer than `wanted` (at most max_spares); false where there are enough.
     // For idle moments.
     [[nodiscard]] Result<bool> prepare(std::size_t wanted);
@@ -102,25 +115,37 @@ private:
         : options_(std::move(options)), home_(std::move(home)), netlink_(std::move(netlink)),
           numbers_(options_.last_number) {}
 
+    struct Held {
+        ContainerNamespace space;
+        std::vector<std::uint32_t> others; // numbers in further networks
+    };
+
     [[nodiscard]] ContainerLink link_of(std::uint32_t number) const;
+    [[nodiscard]] Attachment attachment_of(std::uint32_t number) const;
     [[nodiscard]] Result<std::uint32_t> obtain();
-    [[nodiscard]] Result<std::uint32_t> make();
-    [[nodiscard]] Result<std::uint32_t> connect(int netns);
-    [[nodiscard]] Result<std::uint32_t> take_number();
+    [[nodiscard]] Result<std::uint32_t> make(const std::vector<NetworkId>& networks);
+    [[nodiscard]] Result<Slot> slot_of(std::uint32_t number);
+    [[nodiscard]] Result<std::uint32_t> connect(NetworkId network, int netns, std::uint32_t position);
+    [[nodiscard]] Result<std::uint32_t> take_number(NetworkId network);
+    [[nodiscard]] Numbers& numbers_of(NetworkId network);
+    [[nodiscard]] bool is_elsewhere(std::uint32_t number);
+    void mark_elsewhere(std::uint32_t number);
     [[nodiscard]] Result<void> look_for_vanished();
     [[nodiscard]] Result<void> finish_leaving();
     [[nodiscard]] bool renew(std::uint32_t number);
     [[nodiscard]] std::optional<std::uint32_t> recover();
     void give_up_aside();
     void let_go(std::uint32_t number);
+    void leave(std::uint32_t number);
 
     Options options_;
     NsFd home_;
-    Netlink netlink_; // of the bridge namespace
-    std::uint32_t bridge_index_ = 0;
+    Netlink netlink_;                            // of the bridge namespace
+    std::map<NetworkId, std::uint32_t> bridges_; // network → interface number
     std::string ping_groups_;
-    Numbers numbers_;
-    std::map<std::uint32_t, ContainerNamespace> held_; // in use, spare or aside
+    Numbers numbers_;                            // of the default network
+    std::map<NetworkId, Numbers> named_numbers_; // of the others: host numbers
+    std::map<std::uint32_t, Held> held_;         // in use, spare or aside; the key is the number in the first network
     std::deque<std::uint32_t> spares_;
     std::deque<std::uint32_t> aside_;    // not clean when released, the oldest first
     std::vector<std::uint32_t> leaving_; // let go by us, perhaps not gone yet

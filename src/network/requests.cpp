@@ -90,9 +90,9 @@ Request add_veth(const Veth& veth) {
     rtnl_link_set_flags(host.get(), IFF_UP);
 
     const Link container(rtnl_link_veth_get_peer(host.get()));
-    rtnl_link_set_name(container.get(), "eth0");
+    rtnl_link_set_name(container.get(), ("eth" + std::to_string(veth.position)).c_str());
     // The kernel honours the peer's index only where the host side names its own too (veth_newlink()).
-    rtnl_link_set_ifindex(container.get(), static_cast<int>(kContainerLinkIndex));
+    rtnl_link_set_ifindex(container.get(), static_cast<int>(kContainerLinkIndex + veth.position));
     rtnl_link_set_ns_fd(container.get(), veth.netns);
     rtnl_link_set_addr(container.get(), to_libnl(mac_of(address_of(veth.number))).get());
 

@@ -11,8 +11,8 @@
 namespace squish::network {
 
 inline constexpr std::uint32_t kLoopbackIndex = 1; // in every network namespace
-// Interface numbers are ours to choose, so that nothing has to be looked up. "eth0" inside a container is 100: a fresh
-// namespace may have fallback tunnel devices (tunl0, sit0, …) at 2 and up, where such modules are loaded.
+// Interface numbers are ours to choose, so that nothing has to be looked up. "eth0" inside a container is 100, "eth1"
+// 101: a fresh namespace may have fallback tunnel devices (tunl0, sit0, …) at 2 and up, where such modules are loaded.
 inline constexpr std::uint32_t kContainerLinkIndex = 100;
 inline constexpr std::uint32_t kFirstIndex = 10000; // host side of slot N: kFirstIndex + N
 inline constexpr std::uint32_t kLeavingGroup = 0x5351;
@@ -21,15 +21,16 @@ inline constexpr std::uint32_t kLeavingGroup = 0x5351;
 // Its MAC is fixed: otherwise it follows the ports' and every container's ARP entry for the gateway goes stale.
 [[nodiscard]] Request add_bridge(const std::string& name, Ipv4 address, std::uint32_t mtu);
 
-// A veth pair, host side up and on the bridge, container side "eth0" (down: a veth can be brought up only when
-// its peer exists) in the namespace `netns`. One queue each: a queue per CPU, the default, costs 0.2 ms and up, and a
-// veth takes no lock that a second queue would relieve.
-// EEXIST where the name is taken; EXFULL where the bridge has its 1,023 ports.
+// A veth pair, host side up and on the bridge, container side "eth0", or "eth1" where `position` is 1, … (down: a veth
+// can be brought up only when its peer exists) in the namespace `netns`. One queue each: a queue per CPU, the default,
+// costs 0.2 ms and up, and a veth takes no lock that a second queue would relieve. EEXIST where the name is taken;
+// EXFULL where the bridge has its 1,023 ports.
 struct Veth {
     std::uint32_t number;
     std::uint32_t bridge_index;
     int netns;
     std::uint32_t mtu;
+    std::uint32_t position = 0;
 };
 [[nodiscard]] Request add_veth(const Veth& veth);
 

@@ -33,11 +33,11 @@ Result<std::string> run(const std::string& text) {
 
 // $NAMES are replaced by rules_text(). `add` before `delete` makes the deletion succeed where there is no table yet.
 //
-// A container may: reach its siblings (on the bridge itself, not through here), ask the uplink's DNS server, go out
-// through the uplink with its own address, ping the gateway.
-// It may not: reach anything else on the uplink's network (its router 10.0.2.2 stands for the host), nor any service
-// in this namespace, nor send with a foreign source address. From outside nothing comes in but answers: published ports
-// do not pass here, the forwarder connects inside the container's own namespace.
+// A container may: reach its siblings (on the bridge itself, not through here), go out through the uplink with its own
+// address, ping its gateway and ask it for names (squish-dns, which listens on each bridge by itself).
+// It may not: reach another network's containers, nor anything on the uplink's network (its router 10.0.2.2 stands for
+// the host), nor any other service in this namespace, nor send with a foreign source address. From outside nothing
+// comes in but answers: published ports do not pass here, the forwarder connects inside the container's own namespace.
 constexpr std::string_view kRules = R"(add table inet squish
 delete table inet squish
 table inet squish {
@@ -47,10 +47,9 @@ table inet squish {
         ct state established,related accept
         iifname "$BRIDGE" oifname "$BRIDGE" accept comment "siblings, where br_netfilter sends them here"
         iifname "$BRIDGE" oifname "$UPLINK" ip saddr $CONTAINERS jump outgoing
+        iifname "$NAMED" oifname "$UPLINK" ip saddr $CONTAINERS jump outgoing
     }
     chain outgoing {
-        ip daddr $DNS udp dport 53 accept
-        ip daddr $DNS tcp dport 53 accept
         ip daddr $UPLINK_NETWORK reject with icmp type admin-prohibited
         accept
     }
@@ -59,7 +58,13 @@ table inet squish {
         iifname "lo" accept
         ct state invalid drop
         ct state established,related accept
-        iifname "$BRIDGE" ip daddr $GATEWAY icmp type echo-request accept
+        iifname "$BRIDGE" ip daddr $GATEWAY jump gateway
+        iifname "$NAMED" ip daddr & 255.255.0.255 == $GATEWAY jump gateway
+    }
+    chain gateway {
+        icmp type echo-request accept
+        udp dport 53 accept
+        tcp dport 53 accept
     }
     chain postrouting {
         type nat hook postrouting priority srcnat; policy accept;
@@ -75,7 +80,7 @@ std::string rules_text(const RuleOptions& options) {
         {"$UPLINK_NETWORK", options.uplink_network}, // before $UPLINK, its beginning
         {"$UPLINK", options.uplink},
         {"$BRIDGE", options.bridge},
-        {"$DNS", options.uplink_dns},
+        {"$NAMED", "sqb*"}, // bridge_name()
         {"$GATEWAY", to_string(kGateway)},
         {"$CONTAINERS", to_string(kAllNetworks) + "/" + std::to_string(kAllNetworksPrefix)},
     };

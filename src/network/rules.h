@@ -11,7 +11,6 @@ struct RuleOptions {
     std::string bridge = "squish0";
     std::string uplink = "tap0";
     std::string uplink_network = "10.0.2.0/24";
-    std::string uplink_dns = "10.0.2.3";
 };
 
 // The whole table as nft(8) text: one transaction that replaces whatever table of that name was there.

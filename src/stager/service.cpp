@@ -5,6 +5,7 @@
 #include "os/mount.h"
 #include "os/process.h"
 
+#include <array>
 #include <cerrno>
 #include <fcntl.h>
 #include <net/if.h>
@@ -54,6 +55,31 @@ Result<std::vector<Json>> get_array(const Json& body, const char* member) {
     return found->get<std::vector<Json>>();
 }
 
+Result<network::NetworkId> get_network(const Json& body) {
+    const auto id = TRY(wire::get_integer(body, "network"));
+    if (id < 1 || id > network::kNamedNetworks)
+        return fail(ErrorKind::invalid, "malformed network");
+    return static_cast<network::NetworkId>(id);
+}
+
+// Where a network's names are asked for, and by whom.
+Json facts_of(network::NetworkId id) {
+    const auto bytes = [](const auto& all, unsigned bits) {
+        Json out = Json::array();
+        for (unsigned at = 0; at < bits / 8; ++at)
+            out.push_back(static_cast<unsigned>(all[at]));
+        return out;
+    };
+    const auto network = network::kAllNetworks.value;
+    const std::array<unsigned, 4> v4{network >> 24, network >> 16 & 0xff, network >> 8 & 0xff, network & 0xff};
+    return {{"gateway", network::to_string(network::gateway_of(id))},
+            {"prefix", network::prefix_of(id)},
+            {"interface", id == 0 ? network::RuleOptions{}.bridge : network::bridge_name(id)},
+            {"resolv_conf", network::resolv_conf_of(id)},
+            {"reach4", bytes(v4, network::kAllNetworksPrefix)},
+            {"reach6", bytes(network::kAllNetworks6, network::kAllNetworks6Prefix)}};
+}
+
 bool get_flag(const Json& body, const char* member) {
     const auto found = body.find(member);
     return found != body.end() && found->is_boolean() && found->get<bool>();
@@ -75,7 +101,11 @@ Result<Reply> Service::handle(const Json& request) {
     if (op == "network.up")
         return network_up(request);
     if (op == "network.slot")
-        return network_slot();
+        return network_slot(request);
+    if (op == "network.add")
+        return network_add(request);
+    if (op == "network.remove")
+        return network_remove(request);
     if (op == "network.release")
         return network_release(request);
     if (op == "network.retain")
@@ -177,19 +207,45 @@ Result<Reply> Service::network_up(const Json& request) {
     if (!network_)
         network_ = TRY(network::Network::open(options));
     Reply reply;
-    reply.fields["gateway"] = network_->gateway();
-    reply.fields["prefix"] = network_->prefix_length();
-    reply.fields["resolv_conf"] = network::kResolvConf;
+    reply.fields = facts_of(0);
     return reply;
 }
 
-Result<Reply> Service::network_slot() {
+Result<Reply> Service::network_add(const Json& request) {
+    const auto id = TRY(get_network(request));
     if (!network_)
         return fail(ErrorKind::unavailable, "the network is not up");
-    auto slot = TRY(network_->acquire());
+    TRY(network_->add_network(id));
+    Reply reply;
+    reply.fields = facts_of(id);
+    return reply;
+}
+
+Result<Reply> Service::network_remove(const Json& request) {
+    const auto id = TRY(get_network(request));
+    if (network_) // else there is no bridge
+        TRY(network_->remove_network(id));
+    return Reply{};
+}
+
+Result<Reply> Service::network_slot(const Json& request) {
+    if (!network_)
+        return fail(ErrorKind::unavailable, "the network is not up");
+    std::vector<network::NetworkId> networks;
+    if (request.contains("networks"))
+        for (const auto& one : TRY(get_array(request, "networks"))) {
+            if (!one.is_number_unsigned() || one.get<std::uint64_t>() > network::kNamedNetworks)
+                return fail(ErrorKind::invalid, "malformed network");
+            networks.push_back(one.get<network::NetworkId>());
+        }
+    const bool plain = networks.empty() || networks == std::vector<network::NetworkId>{0};
+    auto slot = plain ? TRY(network_->acquire()) : TRY(network_->acquire_on(networks));
     given_.insert(slot.number);
     Reply reply;
-    reply.fields = {{"slot", slot.number}, {"address", slot.address}, {"address6", slot.address6}};
+    Json attachments = Json::array();
+    for (const auto& one : slot.attachments)
+        attachments.push_back({{"network", one.network}, {"address", one.address}, {"address6", one.address6}});
+    reply.fields = {{"slot", slot.number}, {"attachments", std::move(attachments)}};
     reply.fds.push_back(std::move(slot.netns));
     reply.fds.push_back(std::move(slot.sysfs));
     return reply;

@@ -35,7 +35,9 @@ private:
     [[nodiscard]] Result<Reply> stage(const wire::Json& request);
     [[nodiscard]] Result<Reply> sdks(const wire::Json& request);
     [[nodiscard]] Result<Reply> network_up(const wire::Json& request);
-    [[nodiscard]] Result<Reply> network_slot();
+    [[nodiscard]] Result<Reply> network_slot(const wire::Json& request);
+    [[nodiscard]] Result<Reply> network_add(const wire::Json& request);
+    [[nodiscard]] Result<Reply> network_remove(const wire::Json& request);
     [[nodiscard]] Result<Reply> network_release(const wire::Json& request);
     [[nodiscard]] Result<Reply> network_retain(const wire::Json& request);
     [[nodiscard]] Result<Reply> isolated_network();
