@@ -21,6 +21,7 @@ struct Paths {
     [[nodiscard]] std::string stager_socket() const { return state + "/stager.sock"; }
     [[nodiscard]] std::string layers_socket() const { return state + "/layers.sock"; }
     [[nodiscard]] std::string forward_socket() const { return state + "/forward.sock"; }
+    [[nodiscard]] std::string nameserver_socket() const { return state + "/dns.sock"; }
     [[nodiscard]] std::string uplink_socket() const { return state + "/uplink.sock"; }
 };
 

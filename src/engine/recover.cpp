@@ -76,9 +76,17 @@ void Engine::Impl::on_connected(std::vector<KeptContainer> kept) {
         record->info.pid = container.pid;
         if (record->network.number)
             slots.push_back(record->network.number);
+        record->named = !record->network.attachments.empty();
         asio::co_spawn(executor_, adopt_descriptors(record), asio::detached);
     }
     ground_->retain(slots);
+    if (auto networks = networks_in_use(); !networks.empty())
+        asio::co_spawn( // whoever serves their names may be a new one
+            executor_,
+            [this, networks = std::move(networks)]() mutable -> asio::awaitable<void> {
+                (void) co_await ground_->need_network(std::move(networks));
+            },
+            asio::detached);
     std::vector<RecordPtr> lost, never_started;
     for (const auto& [id, record] : records_) {
         if (known.contains(id))
@@ -113,6 +121,7 @@ void Engine::Impl::on_keeper_lost() {
             lost.push_back(record);
     for (const auto& record : lost) {
         record->published = false;
+        record->named = false;
         record->network = {};
         finish(record, ExitInfo{128 + SIGKILL, SIGKILL, "keeper-lost"});
     }
