@@ -99,7 +99,7 @@ Json places_to_json(const Record& record) {
 }
 
 void read_places(const Json& json, Record& record) {
-    for (const auto& one : json.value("networks", Json::array())) {
+    for (const auto& one : json.at("networks")) {
         NetworkPlace place{one.at("network").get<std::string>(), one.at("interface").get<std::string>(),
                            one.at("address").get<std::string>(), one.at("address6").get<std::string>(),
                            one.at("names").get<std::vector<std::string>>()};
