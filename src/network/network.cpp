@@ -30,7 +30,8 @@ Result<void> write_bridge_sysctls() {
     // Before the bridge and the uplink's tap are made: they start without IPv6.
     TRY(unless_unknown(os::write_existing("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1")));
     // Where br_netfilter is there, traffic between siblings would go through the packet filter and connection tracking.
-    TRY(unless_unknown(os::write_existing("/proc/sys/net/bridge/bridge-nf-call-iptables", "0")));
+    for (const auto* tables : {"iptables", "ip6tables", "arptables"})
+        TRY(unless_unknown(os::write_existing(std::string("/proc/sys/net/bridge/bridge-nf-call-") + tables, "0")));
     return {};
 }
 

@@ -201,16 +201,34 @@ void tally(int client, const std::string* greeting) {
     write_all(greeting ? STDOUT_FILENO : client, answer.data(), answer.size());
 }
 
+// A TCP socket on every address of both families, or of IPv4 where there is no IPv6; -1 where the port is taken.
+int listener_at(const std::string& port) {
+    const int on = 1, off = 0;
+    const auto number = htons(static_cast<std::uint16_t>(std::stoi(port)));
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in6 any6{};
+    any6.sin6_family = AF_INET6;
+    any6.sin6_port = number;
+    sockaddr_in any{};
+    any.sin_family = AF_INET;
+    any.sin_port = number;
+    const bool six = fd >= 0;
+    if (!six)
+        fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (six)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+    const auto* address = six ? reinterpret_cast<sockaddr*>(&any6) : reinterpret_cast<sockaddr*>(&any);
+    const socklen_t size = six ? sizeof any6 : sizeof any;
+    return bind(fd, address, size) == 0 && listen(fd, 128) == 0 ? fd : -1;
+}
+
 // A process per connection, so that a slow one does not hold up the others.
 template <class Serve> int listen_and(const std::string& port, Serve serve) {
     std::signal(SIGPIPE, SIG_IGN);
     std::signal(SIGCHLD, SIG_IGN);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    sockaddr_in any{};
-    any.sin_family = AF_INET;
-    any.sin_port = htons(static_cast<std::uint16_t>(std::stoi(port)));
-    if (bind(fd, reinterpret_cast<sockaddr*>(&any), sizeof any) != 0 || listen(fd, 128) != 0)
+    const int fd = listener_at(port);
+    if (fd < 0)
         return complain("listen");
     std::puts("ready");
     for (;;) {
