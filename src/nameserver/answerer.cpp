@@ -12,6 +12,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <cerrno>
+#include <net/if.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 
@@ -82,6 +83,7 @@ Result<void> Answerer::listen() {
     TRY(checked(error, "'" + printable(place_.address) + "'"));
     upstream_ = asio::ip::make_address(place_.upstream, error);
     TRY(checked(error, "'" + printable(place_.upstream) + "'"));
+    interface_index_ = place_.interface.empty() ? 0 : ::if_nametoindex(place_.interface.c_str());
     const auto where = "listen for names at " + place_.address + ":" + std::to_string(place_.port);
     const Udp::endpoint datagram(address, place_.port);
     (void) datagrams_.open(datagram.protocol(), error);
@@ -105,6 +107,10 @@ Result<void> Answerer::listen() {
     TRY(checked(error, where));
     (void) acceptor_.listen(static_cast<int>(kMaxConnections), error);
     return checked(error, where);
+}
+
+bool Answerer::is_on_its_interface() const {
+    return place_.interface.empty() || ::if_nametoindex(place_.interface.c_str()) == interface_index_;
 }
 
 std::uint16_t Answerer::port() const {

@@ -46,6 +46,8 @@ public:
 
     [[nodiscard]] Book& book() { return book_; }
     [[nodiscard]] const Place& place() const { return place_; }
+    // Whether its interface is still the one that it listens on: a bridge may have been deleted and made again.
+    [[nodiscard]] bool is_on_its_interface() const;
     [[nodiscard]] std::uint16_t port() const; // the one it got where it asked for any (tests)
 
 private:
@@ -76,6 +78,7 @@ private:
     Udp::socket datagrams_;
     Tcp::acceptor acceptor_;
     boost::asio::ip::address upstream_;
+    unsigned interface_index_ = 0;
     std::size_t asking_ = 0;
     std::size_t connections_ = 0;
 };

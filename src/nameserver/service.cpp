@@ -105,7 +105,7 @@ Result<Json> Service::network_up(const Json& request) {
         place.port = static_cast<std::uint16_t>(TRY(wire::get_integer(request, "port")));
     dns::Zone::Reach reach{.v4 = TRY(get_bytes(request, "reach4")), .v6 = TRY(get_bytes(request, "reach6"))};
     auto& network = networks_[name];
-    if (network && network->place().address != place.address) {
+    if (network && (network->place().address != place.address || !network->is_on_its_interface())) {
         network->close();
         network.reset();
     }

@@ -141,7 +141,7 @@ signal = { path = "./signal", target = "/signal" }'
 @test "squishd killed twenty times: the keeper and its helpers hold no more than before" {
     start_web
     count() {
-        for name in squish-keeper squish-stager squish-forward; do echo "$name $(ls "/proc/$(helper_pid "$name")/fd" | wc -l)"; done
+        for name in squish-keeper squish-stager squish-forward squish-dns; do echo "$name $(ls "/proc/$(helper_pid "$name")/fd" | wc -l)"; done
         echo "init $(squish_processes | grep -c 'squish-in')"
     }
     settled() { [ "$(squish_processes | grep -c 'squish-in')" -eq 3 ]; } # the web server's, and two spare ones
@@ -345,7 +345,7 @@ after: $(count)"
     assert_no_container
     # Of each helper there is one.
     assert_equal "$(squish_processes | awk '$2 != "squish-init" { print $2 }' | sort | tr '\n' ' ')" \
-        "slirp4netns squish-forward squish-hostnet squish-keeper squish-stager squishd "
+        "slirp4netns squish-dns squish-forward squish-hostnet squish-keeper squish-stager squishd "
 }
 
 @test "a state folder that was emptied, as by a reboot, is no obstacle" {

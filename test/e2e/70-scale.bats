@@ -8,7 +8,7 @@ setup_file() {
 
 # One line per thing that could be left behind, with its number.
 take_stock() {
-    local name pid helpers='squishd squish-keeper squish-stager squish-forward slirp4netns' state=$XDG_RUNTIME_DIR/squish keeper
+    local name pid helpers='squishd squish-keeper squish-stager squish-forward squish-dns slirp4netns' state=$XDG_RUNTIME_DIR/squish keeper
     squish_processes >stock.processes
     for name in $helpers squish-init; do echo "processes: $name $(grep -c " $name\$" stock.processes)"; done
     for name in $helpers; do
@@ -83,8 +83,9 @@ resident() { awk '/^VmRSS:/ { print $2 }' "/proc/$(helper_pid "$1")/status"; }
     done
 }
 
-@test "200 containers alive at once: all work, and nothing is left" {
+@test "200 containers with ports alive at once: all are reached, and nothing is left" {
     testbin_file http.toml http 2000 "one of many"
+    printf '[[ports]]\nhost = 0\ncontainer = 2000\n' >>http.toml
     stock_at_rest before
     files=()
     for i in $(seq 1 25); do files+=(http.toml); done
@@ -114,7 +115,11 @@ for c in containers:
     assert c["state"] == "running", c
     assert open(f"/proc/{c['pid']}/comm").read() == "squish-init\n"
 PYTHON
-    # A few of them reach a few others.
+    # Each through its port, and a few of them reach a few others.
+    json '.__iter__() and "\n".join("url = http://127.0.0.1:%d/" % c["ports"][0]["host"] for c in document)' <inspect.json >urls
+    assert_equal "$(sort -u urls | wc -l)" 200
+    wait_for 20 eval 'curl -fsS --max-time 30 -K urls >answers' || fail "$(curl -sS --max-time 30 -K urls 2>&1 | tail -3)"
+    assert_equal "$(grep -o "one of many" answers | wc -l)" 200
     addresses=$(json '[0]["address"]' <inspect.json)
     for i in 50 100 150; do addresses+=" $(json "[$i][\"address\"]" <inspect.json)"; done
     for id in $(sed -n '1p;67p;133p;200p' ids); do
