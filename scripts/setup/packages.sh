@@ -9,7 +9,7 @@ declare -A PACKAGES=(
     [runtime]="slirp4netns uidmap curl"
     [test]="bats minisign zip zstd procps util-linux iproute2 musl-tools mandoc shellcheck clang-19 clang-tidy-19 clang-format-19
         libclang-rt-19-dev nginx-light wrk redis-server redis-tools"
-    [bench]="bubblewrap crun runc podman iperf3 wrk"
+    [bench]="bubblewrap crun runc podman iperf3 wrk nginx-light"
     [sdks]="patchelf python3"
 )
 # npm may have come in another package than Debian's, which would be in its way.
