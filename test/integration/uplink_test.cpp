@@ -2,6 +2,7 @@
 #include "network/network.h"
 #include "network/rules.h"
 #include "os/process.h"
+#include "uplink/pasta.h"
 #include "uplink/probe.h"
 #include "uplink/slirp4netns.h"
 #include "user_network.h"
@@ -160,7 +161,7 @@ std::string default_route(const std::string& text) {
     return {};
 }
 
-void expect_ready_and_ending_with_its_exit_pipe(const Keeper& keeper, const Slirp4netnsOptions& options) {
+void expect_ready_and_ending_with_its_exit_pipe(const Keeper& keeper, const Options& options) {
     auto uplink = MUST(start_slirp4netns(keeper.pid(), options));
     MUST_VOID(await_ready(uplink, 10s));
     EXPECT_EQ(default_route(test::read_file(keeper.proc("net/route"))), "tap0 0202000A"); // 10.0.2.2
@@ -186,11 +187,9 @@ void expect_ready_and_ending_with_its_exit_pipe(const Keeper& keeper, const Slir
 
 TEST_F(Uplink, StartsSandboxedAndEndsWithItsExitPipe) {
     const Keeper keeper;
-    Slirp4netnsOptions options;
-    options.api_socket = folder_ / "slirp.sock";
+    Options options;
     expect_ready_and_ending_with_its_exit_pipe(keeper, options);
-    EXPECT_TRUE(std::filesystem::exists(options.api_socket)) << "from within the sandbox it cannot be removed …";
-    expect_ready_and_ending_with_its_exit_pipe(keeper, options); // … and does not hinder the next
+    expect_ready_and_ending_with_its_exit_pipe(keeper, options); // nothing of it hinders the next
 }
 
 TEST_F(Uplink, WorksForAKeeperWithTheUsersWholeIdRange) {
@@ -227,7 +226,7 @@ TEST_F(Uplink, WritesToTheLogItIsGivenAndReadsItsOwnLinesOnly) {
     const auto path = folder_ / "slirp.log";
     std::ofstream(path) << "an old line\n";
     const UniqueFd log(::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
-    Slirp4netnsOptions options;
+    Options options;
     options.log_fd = log.get();
     options.program = folder_ / "slirp4netns";
     std::ofstream(options.program) << "#!/bin/sh\nexit 1\n";
@@ -247,7 +246,7 @@ TEST_F(Uplink, WritesToTheLogItIsGivenAndReadsItsOwnLinesOnly) {
 }
 
 TEST_F(Uplink, ReadinessHasADeadlineAndCanBePolled) {
-    Slirp4netnsOptions options;
+    Options options;
     options.program = folder_ / "slirp4netns";
     std::ofstream(options.program) << "#!/bin/sh\nread line <&4\nexit 0\n"; // until the exit pipe is closed
     std::filesystem::permissions(options.program, std::filesystem::perms::owner_all);
@@ -261,7 +260,7 @@ TEST_F(Uplink, ReadinessHasADeadlineAndCanBePolled) {
 }
 
 TEST_F(Uplink, MissingProgramIsAnErrorThatNamesIt) {
-    Slirp4netnsOptions options;
+    Options options;
     options.program = folder_ / "nothing";
     const auto started = start_slirp4netns(::getpid(), options);
     ASSERT_FALSE(started.has_value());
