@@ -3,6 +3,7 @@
 //   log_limit = "16M"      # kept of each log stream of a container
 //   spare_cells = 2        # containers built ahead
 //   [uplink]
+//   driver = "auto"        # "slirp4netns", "pasta"
 //   mtu = 65520
 //   [layers]
 //   alpine_mirrors = ["https://dl-cdn.alpinelinux.org/alpine"]   # asked in this order

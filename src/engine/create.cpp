@@ -250,6 +250,11 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request, const s
     record->network = std::move(cell.network);
     info.address = record->network.address;
     info.address6 = record->network.address6;
+    if (mode == NetworkMode::bridge && request.file.network.host_loopback)
+        if (auto allowed = co_await ground_->allow_host_loopback(record->network.number); !allowed) {
+            ground_->discard(std::move(cell));
+            co_return std::unexpected(std::move(allowed).error());
+        }
     const auto cell_at = monotonic_ns();
     const auto prepared = [&]() -> Result<void> {
         TRY(os::make_dirs(record->folder));
@@ -260,7 +265,7 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request, const s
                 return fail_errno(std::string("chmod '") + name + "'");
             return os::write_all(file.get(), text);
         };
-        TRY(put("hosts", plan::hosts_file(plan.hostname, info.address)));
+        TRY(put("hosts", plan::hosts_file(plan, info.address)));
         TRY(put("hostname", plan.hostname + "\n"));
         TRY(open_logs(*record, request.io));
         return save(*record);
