@@ -6,17 +6,20 @@ import re
 import subprocess
 import sys
 
-NESTED = {"port": ["ls", "add", "rm", "rebind"], "daemon": ["start", "stop", "status"],
+NESTED = {"port": ["ls", "add", "rm", "rebind"], "network": ["ls", "create", "rm", "inspect"], "daemon": ["start", "stop", "status"],
           "layer": ["ls", "pull", "import", "build", "rm", "verify", "prune", "attach", "detach"]}
 TAKES_FILES = {"run", "create", "validate", "lock", "layer import", "layer build"}
 TAKES_CONTAINERS = {"stop", "kill", "wait", "rm", "inspect", "logs", "exec", "port ls", "port add", "port rm", "port rebind", "layer attach", "layer detach"}
 TAKES_LAYERS = {"layer rm", "layer verify"}
-LISTS = {"containers": "squish ps -aq 2>/dev/null", "layers": "squish layer ls -q 2>/dev/null"}
+TAKES_NETWORKS = {"network rm", "network inspect"}
+LISTS = {"containers": "squish ps -aq 2>/dev/null", "layers": "squish layer ls -q 2>/dev/null",
+         "networks": "squish network ls -q 2>/dev/null"}
 
 
 def argument_of(command):
     """What completes the arguments that are no options."""
-    for what, commands in (("files", TAKES_FILES), ("containers", TAKES_CONTAINERS), ("layers", TAKES_LAYERS)):
+    for what, commands in (("files", TAKES_FILES), ("containers", TAKES_CONTAINERS), ("layers", TAKES_LAYERS),
+                           ("networks", TAKES_NETWORKS)):
         if command in commands:
             return what
     return ""

@@ -16,17 +16,22 @@ std::uint32_t number_of(const Json& body, const char* member) {
 } // namespace
 
 HelperClient::HelperClient(const asio::any_io_executor& executor, std::string name, UniqueFd socket,
-                           Link::OnClosed on_closed)
+                           Link::OnClosed on_closed, OnEvent on_event)
     : link_(Link::make(
           executor, std::move(name), std::move(socket), wire::kMaxMessageBytes,
           [](const os::Message& message) -> std::uint32_t {
               const auto body = Json::parse(message.bytes, nullptr, false);
               return body.is_object() && body.contains("event") ? 0 : number_of(body, "seq");
           },
-          [listeners = listeners_](const os::Message& message) {
+          [listeners = listeners_, on_event = std::move(on_event)](const os::Message& message) {
               const auto body = Json::parse(message.bytes, nullptr, false);
-              if (!body.is_object() || body.value("event", Json()) != "progress")
+              if (!body.is_object())
                   return;
+              if (body.value("event", Json()) != "progress") {
+                  if (on_event)
+                      on_event(body);
+                  return;
+              }
               const auto number = number_of(body, "request");
               // A helper with a single job does not number it.
               const auto found = number == 0 ? listeners->begin() : listeners->find(number);

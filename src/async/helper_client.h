@@ -11,8 +11,12 @@ public:
     // What a helper says of a request before it answers: {"event": "progress", "request"?: its number, …}.
     using OnProgress = std::function<void(const wire::Json&)>;
 
+    // What it says without having been asked: {"event": "…", …}, "progress" excepted.
+    using OnEvent = std::function<void(const wire::Json&)>;
+
     // `on_closed`: the helper went away.
-    HelperClient(const asio::any_io_executor& executor, std::string name, UniqueFd socket, Link::OnClosed on_closed);
+    HelperClient(const asio::any_io_executor& executor, std::string name, UniqueFd socket, Link::OnClosed on_closed,
+                 OnEvent on_event = {});
     HelperClient(const HelperClient&) = delete;
     HelperClient& operator=(const HelperClient&) = delete;
     ~HelperClient() { link_->close(); }

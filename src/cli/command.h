@@ -33,6 +33,7 @@ int doctor_command(Words words);
 int version_command(Words words);
 int daemon_command(Words words);
 int layer_command(Words words);
+int network_command(Words words);
 int lock_command(Words words);
 
 } // namespace squish::cli

@@ -6,6 +6,7 @@
 #include "cli/exit_code.h"
 #include "version.h"
 
+#include <algorithm>
 #include <array>
 #include <string>
 #include <vector>
@@ -46,8 +47,8 @@ int not_supported(const Command& command) {
 
 // Only for help that will certainly be printed and nothing else be done: `squish run --help`, `squish port ls --help`.
 bool asks_for_help(Words words) {
-    const bool has_commands = words[0] == std::string_view("port") || words[0] == std::string_view("daemon") ||
-                              words[0] == std::string_view("layer");
+    constexpr std::array<std::string_view, 4> kHaveCommands{"port", "network", "layer", "daemon"};
+    const bool has_commands = std::ranges::find(kHaveCommands, words[0]) != kHaveCommands.end();
     for (std::size_t i = 1; i < words.size() && i <= (has_commands ? 2 : 1); ++i)
         if (words[i] == std::string_view("--help") || words[i] == std::string_view("-h"))
             return true;
@@ -93,13 +94,13 @@ std::span<const Command> commands() {
         Command{"logs", "show what a container has written", logs_command},
         Command{"exec", "run a further program in a container", exec_command},
         Command{"port", "list and change published ports", port_command},
+        Command{"network", "list, create, remove and inspect networks", network_command},
         Command{"layer", "list, pull, import, build, verify and remove layers", layer_command},
         Command{"lock", "write down which layers a squishfile gets", lock_command},
         Command{"validate", "check squishfiles", validate_command},
         Command{"doctor", "check what squish needs of this machine", doctor_command},
         Command{"version", "show the versions of squish and of the daemon", version_command},
         Command{"daemon", "start, stop or show the daemon", daemon_command},
-        Command{"network", "manage named networks", nullptr, false},
         Command{"update", "change the limits of a container", nullptr, false},
         Command{"stats", "show what containers use", nullptr, false},
         Command{"top", "show the processes of containers", nullptr, false},

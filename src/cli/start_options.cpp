@@ -60,6 +60,37 @@ Result<void> apply_with(const std::string& given, Squishfile& file) {
     return {};
 }
 
+Result<void> apply_networks(const StartOptions& options, Squishfile& file) {
+    if (options.networks.empty() && options.aliases.empty())
+        return {};
+    if (file.network.mode != NetworkMode::bridge)
+        return fail(ErrorKind::conflict, "--network and --network-alias need [network] mode = \"bridge\"");
+    const auto check = [](const char* option, const std::string& name) -> Result<void> {
+        if (is_valid_name(name))
+            return {};
+        return fail(ErrorKind::invalid, std::string(option) + " '" + printable(name) + "' is no name",
+                    "letters, digits, '_', '.' and '-', 63 at most, the first a letter or digit");
+    };
+    std::vector<std::string> networks;
+    for (const auto& name : options.networks) {
+        TRY(check("--network", name));
+        if (std::ranges::find(networks, name) == networks.end())
+            networks.push_back(name);
+    }
+    if (!networks.empty())
+        file.network.networks = std::move(networks);
+    auto& aliases = file.network.aliases;
+    for (const auto& name : options.aliases) {
+        TRY(check("--network-alias", name));
+        if (std::ranges::find(aliases, name) == aliases.end())
+            aliases.push_back(name);
+    }
+    if (file.network.networks.size() > kMaxNames || aliases.size() > kMaxNames)
+        return fail(ErrorKind::invalid,
+                    "a container has at most " + std::to_string(kMaxNames) + " networks and aliases");
+    return {};
+}
+
 } // namespace
 
 void StartOptions::declare(Options& options) {
@@ -69,6 +100,9 @@ void StartOptions::declare(Options& options) {
         .text("--name", "NAME", name, "name it; in place of the squishfile's name")
         .list("-e,--env", "NAME=VALUE", env, "set a variable; NAME alone passes ours on")
         .list("-p,--publish", "[ADDR:]HOST:CONTAINER[/udp]", publish, "publish one more port, or a range of them")
+        .list("--network", "NAME", networks,
+              "join this network, in place of those of the squishfile; more than once for several")
+        .list("--network-alias", "NAME", aliases, "one more name on its networks")
         .list("--with", "LAYER=VERSION", with, "add a layer to those of the squishfile, or replace its version")
         .flag("--locked", locked, "only the layers that squishfile.lock names, by digest");
 }
@@ -97,6 +131,7 @@ Result<void> apply(const StartOptions& options, Squishfile& file, Environment en
             return std::unexpected(std::move(ports).error().within("--publish '" + printable(given) + "'"));
         file.ports.insert(file.ports.end(), ports->begin(), ports->end());
     }
+    TRY(apply_networks(options, file));
     if (options.has_args && file.run) // else they are for the command that squish puts together
         file.run->args = options.args;
     return {};

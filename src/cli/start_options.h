@@ -16,7 +16,7 @@ namespace squish::cli {
 struct StartOptions {
     bool remove = false, interactive = false, terminal = false;
     std::optional<std::string> name;
-    std::vector<std::string> env, publish, with;
+    std::vector<std::string> env, publish, with, networks, aliases;
     bool locked = false;
     std::vector<std::string> args; // after --, in place of run.args
     bool has_args = false;

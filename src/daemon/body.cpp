@@ -279,6 +279,11 @@ Result<Rebind> read_rebind(std::string_view body) {
     return rebind;
 }
 
+Result<std::string> read_network_name(std::string_view body) {
+    const auto object = TRY(read_object(body, {"name"}));
+    return read_text(object, "name");
+}
+
 Result<int> read_signal(const Query& query) {
     const auto given = query.get("signal");
     if (!given)

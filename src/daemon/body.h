@@ -36,6 +36,9 @@ struct Rebind {
 };
 [[nodiscard]] Result<Rebind> read_rebind(std::string_view body);
 
+// {"name": "backend"}
+[[nodiscard]] Result<std::string> read_network_name(std::string_view body);
+
 // "TERM", "SIGTERM", "15"; SIGKILL where nothing is given.
 [[nodiscard]] Result<int> read_signal(const Query& query);
 // The value of ?wait=: false where absent, true for "exit".

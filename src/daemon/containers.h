@@ -3,6 +3,7 @@
 #pragma once
 
 #include "daemon/layers.h"
+#include "daemon/networks.h"
 
 namespace squish::daemon {
 
@@ -27,6 +28,7 @@ public:
     [[nodiscard]] virtual std::size_t running_count() const = 0;
     [[nodiscard]] virtual std::string describe() const = 0;
     [[nodiscard]] virtual Layers& layers() = 0;
+    [[nodiscard]] virtual Networks& networks() = 0;
 };
 
 } // namespace squish::daemon

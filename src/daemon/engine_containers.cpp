@@ -35,10 +35,23 @@ private:
     Engine& engine_;
 };
 
+class EngineNetworks : public Networks {
+public:
+    explicit EngineNetworks(Engine& engine) : engine_(engine) {}
+    Task<NetworkInfo> create(std::string name) override { return engine_.create_network(std::move(name)); }
+    Task<void> remove(std::string name) override { return engine_.remove_network(std::move(name)); }
+    Task<std::vector<NetworkInfo>> list() override { return engine_.list_networks(); }
+    Task<NetworkInfo> inspect(std::string name) override { return engine_.inspect_network(std::move(name)); }
+
+private:
+    Engine& engine_;
+};
+
 // Ids arrive by value and live in our coroutine's frame for as long as the engine's coroutine refers to them.
 class EngineContainers : public Containers {
 public:
-    explicit EngineContainers(std::unique_ptr<Engine> engine) : engine_(std::move(engine)), layers_(*engine_) {}
+    explicit EngineContainers(std::unique_ptr<Engine> engine)
+        : engine_(std::move(engine)), layers_(*engine_), networks_(*engine_) {}
 
     Task<std::string> create(CreateRequest request) override { return engine_->create(std::move(request)); }
     Result<std::string> find(std::string_view reference) const override { return engine_->find(reference); }
@@ -70,10 +83,12 @@ public:
     std::size_t running_count() const override { return engine_->running_count(); }
     std::string describe() const override { return engine_->describe(); }
     Layers& layers() override { return layers_; }
+    Networks& networks() override { return networks_; }
 
 private:
     std::unique_ptr<Engine> engine_;
     EngineLayers layers_;
+    EngineNetworks networks_;
 };
 
 } // namespace

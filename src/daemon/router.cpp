@@ -38,6 +38,10 @@ std::span<const Route> routes() {
         Route{"POST", "/v1/layers/prune", post_layers_prune},
         Route{"POST", "/v1/layers/{ref}/verify", post_layer_verify, {"progress"}},
         Route{"DELETE", "/v1/layers/{ref}", delete_layer},
+        Route{"GET", "/v1/networks", get_networks},
+        Route{"POST", "/v1/networks", post_networks},
+        Route{"GET", "/v1/networks/{name}", get_network},
+        Route{"DELETE", "/v1/networks/{name}", delete_network},
         // The four routes of the first squish.
         Route{"GET", "/status", legacy_status},
         Route{"POST", "/containers/create", legacy_create},

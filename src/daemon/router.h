@@ -70,6 +70,11 @@ Task<void> post_layers_prune(Service&, Exchange&, Parameters);
 Task<void> post_layer_verify(Service&, Exchange&, Parameters);
 Task<void> delete_layer(Service&, Exchange&, Parameters);
 
+Task<void> get_networks(Service&, Exchange&, Parameters);
+Task<void> post_networks(Service&, Exchange&, Parameters);
+Task<void> get_network(Service&, Exchange&, Parameters);
+Task<void> delete_network(Service&, Exchange&, Parameters);
+
 Task<void> legacy_status(Service&, Exchange&, Parameters);
 Task<void> legacy_create(Service&, Exchange&, Parameters);
 Task<void> legacy_list(Service&, Exchange&, Parameters);

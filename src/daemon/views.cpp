@@ -44,6 +44,23 @@ Json view(const PortSpec& port) {
     return out;
 }
 
+Json view(const NetworkInfo& network) {
+    Json containers = Json::array();
+    for (const auto& member : network.containers)
+        containers.push_back({{"id", member.id},
+                              {"name", member.name},
+                              {"address", member.address},
+                              {"address6", member.address6},
+                              {"names", member.names}});
+    return {{"name", network.name},
+            {"created_at", time_view(network.created_at)},
+            {"subnet", network.subnet},
+            {"subnet6", network.subnet6},
+            {"gateway", network.gateway},
+            {"interface", network.interface},
+            {"containers", std::move(containers)}};
+}
+
 Json summary_view(const ContainerInfo& container) {
     Json ports = Json::array();
     for (const auto& port : container.ports)
@@ -86,6 +103,14 @@ Json inspect_view(const ContainerInfo& container) {
     body["network_mode"] = container.network_mode;
     body["address"] = container.address;
     body["address6"] = container.address6;
+    Json networks = Json::array();
+    for (const auto& place : container.networks)
+        networks.push_back({{"network", place.network},
+                            {"interface", place.interface},
+                            {"address", place.address},
+                            {"address6", place.address6},
+                            {"names", place.names}});
+    body["networks"] = std::move(networks);
     Json mounts = Json::array();
     for (const auto& mount : container.mounts)
         mounts.push_back({{"source", mount.source},

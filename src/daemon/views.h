@@ -9,6 +9,7 @@ namespace squish::daemon {
 [[nodiscard]] const char* state_text(ContainerState state);
 [[nodiscard]] Json view(const ExitInfo& exit);
 [[nodiscard]] Json view(const PortSpec& port);
+[[nodiscard]] Json view(const NetworkInfo& network);
 [[nodiscard]] Json summary_view(const ContainerInfo& container);
 [[nodiscard]] Json layer_view(const LayerInfo& layer);
 [[nodiscard]] Json layer_view(const ProvidedLayer& layer);

@@ -78,6 +78,27 @@ std::string microseconds(std::uint64_t from_ns, std::uint64_t to_ns) {
     return std::to_string(to_ns > from_ns ? (to_ns - from_ns) / 1000 : 0);
 }
 
+// The names are told while the mounts are made; who waits for the result gets it, and nobody need.
+template <class Add> auto begin(const asio::any_io_executor& executor, Add add) {
+    struct State {
+        explicit State(const asio::any_io_executor& executor) : done(executor) {}
+        Latch done;
+        Result<void> result;
+    };
+    const auto state = std::make_shared<State>(executor);
+    asio::co_spawn(
+        executor,
+        [state, add = std::move(add)]() -> asio::awaitable<void> {
+            state->result = co_await add();
+            state->done.open();
+        },
+        asio::detached);
+    return [state]() -> Task<void> {
+        co_await state->done.wait();
+        co_return state->result;
+    };
+}
+
 struct Moments {
     std::uint64_t began, cell, staged, received, rooted, executed, told;
 };
@@ -132,6 +153,7 @@ Result<RecordPtr> Engine::Impl::reserve(const CreateRequest& request) {
     auto record = std::make_shared<Record>(executor_);
     auto& info = record->info;
     info.file = request.file;
+    record->networks = TRY(networks_of(request.file));
     if (request.file.name) {
         if (const auto taken = names_.find(*request.file.name); taken != names_.end())
             return fail(ErrorKind::conflict,
@@ -211,15 +233,20 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request, const s
     // 1: decide
     CO_TRY(co_await ground_->need_stager());
     const auto mode = request.file.network.mode;
+    std::vector<std::uint32_t> networks;
+    for (const auto& network : record->networks)
+        networks.push_back(network.number);
     if (mode == NetworkMode::bridge)
-        CO_TRY(co_await ground_->need_network());
+        CO_TRY(co_await ground_->need_network(networks));
     machine_.single_id = ground_->facts().single_id;
     if (machine_.single_id)
         info.warnings.push_back(single_id_warning());
     if (mode == NetworkMode::host)
         info.warnings.emplace_back("[network] mode = \"host\": the container shares the host's network; it can reach "
                                    "everything on the host's loopback");
-    machine_.resolv_conf = ground_->machine().resolv_conf;
+    auto machine = machine_;
+    if (mode == NetworkMode::bridge)
+        machine.resolv_conf = ground_->resolv_conf(networks.front());
     CO_TRY(plan::refuse_unsupported(request.file, machine_));
     std::vector<plan::Layer> planned;
     for (const auto& layer : layers) {
@@ -234,7 +261,7 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request, const s
         request.args.reset(); // once is enough, however often the start is tried
     }
     CO_TRY_TO(const auto plan,
-              plan::plan_container(request.file, planned, info.id, info.name, machine_, record->folder));
+              plan::plan_container(request.file, planned, info.id, info.name, machine, record->folder));
     info.command = command_line(plan.arguments);
     record->environment = plan.environment;
     if (request.io.console &&
@@ -246,15 +273,14 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request, const s
 
     // 2, 3: what others could be in the way of
     CO_TRY(bind_ports(*record, request.file.ports));
-    CO_TRY_TO(auto cell, co_await ground_->take_cell(mode));
-    record->network = std::move(cell.network);
-    info.address = record->network.address;
-    info.address6 = record->network.address6;
+    CO_TRY_TO(auto cell, co_await ground_->take_cell(mode, networks));
+    take_place(*record, std::move(cell.network));
     if (mode == NetworkMode::bridge && request.file.network.host_loopback)
         if (auto allowed = co_await ground_->allow_host_loopback(record->network.number); !allowed) {
             ground_->discard(std::move(cell));
             co_return std::unexpected(std::move(allowed).error());
         }
+    const auto naming = begin(executor_, [this, record] { return add_names(record); });
     const auto cell_at = monotonic_ns();
     const auto prepared = [&]() -> Result<void> {
         TRY(os::make_dirs(record->folder));
@@ -296,6 +322,10 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request, const s
         co_return std::unexpected(std::move(hand_over).error());
     }
     const auto& steps = hand_over->steps;
+    if (auto named = co_await naming(); !named) {
+        ground_->discard(std::move(cell));
+        co_return std::unexpected(std::move(named).error());
+    }
     // Published first: whoever connects before the payload listens is refused, and nothing is left to do once it runs.
     if (!info.ports.empty()) {
         if (auto published = co_await publish(record); !published) {
@@ -362,18 +392,19 @@ void Engine::Impl::undo(const RecordPtr& record) {
     for (const auto& listener : record->listeners)
         stop_listening(listener.get());
     record->listeners.clear();
-    const auto slot = std::exchange(record->network, {}).number;
-    if (ground_->forwarder() && !record->info.ports.empty())
-        asio::co_spawn(
-            executor_,
-            [this, id = record->info.id]() -> asio::awaitable<void> {
-                if (auto* forwarder = ground_->forwarder())
-                    (void) co_await forwarder->ask(release_request(id, std::chrono::milliseconds(0)));
-            },
-            asio::detached);
+    const bool published = !record->info.ports.empty();
+    asio::co_spawn(
+        executor_,
+        [this, record, published]() -> asio::awaitable<void> {
+            auto* forwarder = ground_->forwarder();
+            if (forwarder && published)
+                (void) co_await forwarder->ask(release_request(record->info.id, std::chrono::milliseconds(0)));
+            co_await remove_names(record);
+            ground_->release(std::exchange(record->network, {}).number);
+        },
+        asio::detached);
     if (ground_->keeper())
         ground_->keeper()->forget(record->info.id);
-    ground_->release(slot);
     ground_->refill(kRefillPause); // a start that failed used up a cell, too
     record->info.exit = ExitInfo{125, 0, "start-failed"};
     record->ended.open();

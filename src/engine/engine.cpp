@@ -48,6 +48,7 @@ Engine::Impl::Impl(asio::io_context& loop, Paths paths, EngineConfig config)
             .exited = [this](std::string id, int status) { on_exited(id, status); },
             .keeper_lost = [this] { on_keeper_lost(); },
             .forwarder_started = [this] { asio::co_spawn(executor_, republish(), asio::detached); },
+            .hosts = [this](std::uint32_t network) { return hosts_of(network); },
         });
 }
 
@@ -64,6 +65,7 @@ Task<void> Engine::Impl::open() {
     machine_.base_rootfs = base.path;
     machine_.base_version = base.version;
     CO_TRY(open_store());
+    CO_TRY_TO(networks_, NamedNetworks::open(paths_.data));
     load_records();
     CO_TRY_TO(const bool found, co_await ground_->find_keeper());
     if (!found)
@@ -236,6 +238,18 @@ Task<std::vector<PortSpec>> Engine::remove_ports(const std::string& id, const st
 }
 Task<PortSpec> Engine::rebind_port(const std::string& id, const std::string& old_spec, const std::string& new_spec) {
     return impl_->rebind_port(id, old_spec, new_spec);
+}
+Task<NetworkInfo> Engine::create_network(std::string name) {
+    return impl_->create_network(std::move(name));
+}
+Task<void> Engine::remove_network(std::string name) {
+    return impl_->remove_network(std::move(name));
+}
+Task<std::vector<NetworkInfo>> Engine::list_networks() {
+    return impl_->list_networks();
+}
+Task<NetworkInfo> Engine::inspect_network(std::string name) {
+    return impl_->inspect_network(std::move(name));
 }
 Task<void> Engine::shut_down(bool stop_containers) {
     return impl_->shut_down(stop_containers);

@@ -80,6 +80,25 @@ struct LayerInfo {
 };
 [[nodiscard]] LayerInfo to_info(const ProvidedLayer& layer);
 
+// A container's place on a network.
+struct NetworkPlace {
+    std::string network;   // its name, "default" or one of `squish network create`
+    std::string interface; // in the container: "eth0"
+    std::string address, address6;
+    std::vector<std::string> names; // that it has there
+};
+
+struct NetworkInfo {
+    std::string name;
+    std::int64_t created_at = 0; // microseconds since the epoch; 0 for the default one
+    std::string subnet, subnet6, gateway, interface;
+    struct Member {
+        std::string id, name, address, address6;
+        std::vector<std::string> names;
+    };
+    std::vector<Member> containers; // that run
+};
+
 struct ContainerInfo {
     std::string id, name;
     ContainerState state = ContainerState::created;
@@ -88,8 +107,9 @@ struct ContainerInfo {
     std::optional<ExitInfo> exit;
     std::string command; // for lists: the command and its arguments
     std::vector<PortSpec> ports;
-    std::string address;      // "10.89.0.2", empty without a network
-    std::string address6;     // "fd73:7175:6973::2", empty without IPv6
+    std::string address;  // "10.89.0.2", empty without a network; of the first where there are several
+    std::string address6; // "fd73:7175:6973::2", empty without IPv6
+    std::vector<NetworkPlace> networks;
     std::string network_mode; // "bridge", "none", "host"
     std::vector<MountInfo> mounts;
     std::vector<LayerInfo> layers;
@@ -173,6 +193,13 @@ public:
     // The new one is open before the old one is closed; an error leaves everything as it was.
     [[nodiscard]] Task<PortSpec> rebind_port(const std::string& id, const std::string& old_spec,
                                              const std::string& new_spec);
+
+    // Named networks. The default one is always there and cannot be removed; one that a container uses cannot be
+    // either.
+    [[nodiscard]] Task<NetworkInfo> create_network(std::string name);
+    [[nodiscard]] Task<void> remove_network(std::string name);
+    [[nodiscard]] Task<std::vector<NetworkInfo>> list_networks(); // the default one first, then by name
+    [[nodiscard]] Task<NetworkInfo> inspect_network(std::string name);
 
     // Before the engine is destroyed for good. Containers that run go on, and keeper and helpers with them, unless
     // `stop_containers`; where none runs (any more), keeper, helpers and uplink end.

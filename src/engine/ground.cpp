@@ -25,6 +25,33 @@ template <class... Fds> std::vector<int> list(Fds... fds) {
     return {fds...};
 }
 
+void nothing() {}
+
+// In the order in which they were asked for.
+Result<std::vector<NetworkAttachment>> read_attachments(const wire::Json& answer,
+                                                        const std::vector<std::uint32_t>& networks) {
+    std::vector<NetworkAttachment> out;
+    const auto list = answer.find("attachments");
+    if (list == answer.end() || !list->is_array() || list->size() != networks.size())
+        return fail(ErrorKind::unavailable, "malformed answer of squish-stager");
+    for (const auto& one : *list)
+        out.push_back({static_cast<std::uint32_t>(TRY(wire::get_integer(one, "network"))),
+                       TRY(wire::get_string(one, "address")), TRY(wire::get_string(one, "address6"))});
+    return out;
+}
+
+constexpr std::uint32_t kDefaultNetwork = 0;
+
+// How squish-dns knows a network.
+std::string key_of(std::uint32_t network) {
+    return std::to_string(network);
+}
+wire::Json host_request(const char* op, std::uint32_t network, wire::Json host) {
+    host["op"] = op;
+    host["network"] = key_of(network);
+    return host;
+}
+
 } // namespace
 
 using wire::to_request;
@@ -135,11 +162,14 @@ asio::awaitable<void> Ground::on_keeper_closed(unsigned number) {
 // Its helpers end with it, but a moment later: nobody may find them any more, since what they make is of its
 // namespaces.
 void Ground::lose_keeper() {
-    for (const auto& socket : {paths_.stager_socket(), paths_.layers_socket(), paths_.forward_socket()})
+    for (const auto& socket :
+         {paths_.stager_socket(), paths_.layers_socket(), paths_.forward_socket(), paths_.nameserver_socket()})
         ::unlink(socket.c_str());
     network_up_ = false;
+    networks_.clear();
     stager_.reset();
     forwarder_.reset();
+    nameserver_.reset();
     end_uplink(way_out_);
     end_uplink(to_loopback_);
     host_loopback_.clear();
@@ -170,9 +200,10 @@ Task<UniqueFd> Ground::connect_helper(std::string program, std::string socket_pa
 }
 
 Task<std::unique_ptr<HelperClient>> Ground::start_helper(std::string program, std::string socket_path,
-                                                         Link::OnClosed on_closed) {
+                                                         Link::OnClosed on_closed, HelperClient::OnEvent on_event) {
     CO_TRY_TO(auto socket, co_await connect_helper(program, std::move(socket_path)));
-    co_return std::make_unique<HelperClient>(executor_, program, std::move(socket), std::move(on_closed));
+    co_return std::make_unique<HelperClient>(executor_, program, std::move(socket), std::move(on_closed),
+                                             std::move(on_event));
 }
 
 Task<void> Ground::need_stager() {
@@ -182,8 +213,10 @@ Task<void> Ground::need_stager() {
             co_return Result<void>{};
         auto started = co_await once(stager_gate_, [this]() -> Task<void> {
             CO_TRY(os::make_dirs(paths_.state + "/stage"));
-            CO_TRY_TO(stager_,
-                      co_await start_helper("squish-stager", paths_.stager_socket(), [this] { network_up_ = false; }));
+            Link::OnClosed on_closed = [this] { network_up_ = false; };
+            HelperClient::OnEvent on_event = [this](const wire::Json& event) { on_stager_event(event); };
+            CO_TRY_TO(stager_, co_await start_helper("squish-stager", paths_.stager_socket(), std::move(on_closed),
+                                                     std::move(on_event)));
             co_return Result<void>{};
         });
         CO_TRY(std::move(started));
@@ -198,7 +231,8 @@ Task<void> Ground::need_forwarder() {
         if (forwarder_ && forwarder_->is_open())
             co_return Result<void>{};
         auto started = co_await once(forwarder_gate_, [this]() -> Task<void> {
-            CO_TRY_TO(forwarder_, co_await start_helper("squish-forward", paths_.forward_socket(), [] {}));
+            CO_TRY_TO(forwarder_, co_await start_helper("squish-forward", paths_.forward_socket(),
+                                                        Link::OnClosed(nothing), HelperClient::OnEvent()));
             co_return Result<void>{};
         });
         CO_TRY(std::move(started));
@@ -228,6 +262,16 @@ void Ground::on_helper_exited(const std::string& name) {
         stager_.reset();
         network_up_ = false;
     }
+    if (name == "squish-dns") { // likewise
+        nameserver_.reset();
+        asio::co_spawn(
+            executor_,
+            [this]() -> asio::awaitable<void> {
+                if (network_up_)
+                    (void) co_await need_network();
+            },
+            asio::detached);
+    }
     if (name == "squish-forward") { // containers that run need it: at once
         forwarder_.reset();
         asio::co_spawn(
@@ -244,28 +288,138 @@ void Ground::on_helper_exited(const std::string& name) {
 // --------------------------------------------------------------------------------------------------------
 
 Task<void> Ground::need_network() {
-    for (int attempt = 0; attempt < 3; ++attempt) {
+    return need_network(std::vector<std::uint32_t>(1, kDefaultNetwork));
+}
+
+bool Ground::has_networks(const std::vector<std::uint32_t>& networks) const {
+    return network_up_ && std::ranges::all_of(networks, [&](auto number) {
+               const auto found = networks_.find(number);
+               return found != networks_.end() && found->second.served;
+           });
+}
+
+Task<void> Ground::need_network(std::vector<std::uint32_t> networks) {
+    for (int attempt = 0; attempt < 3;) {
         CO_TRY(co_await need_stager());
-        if (network_up_ && way_out_.pid)
+        if (has_networks(networks) && way_out_.pid && nameserver_ && nameserver_->is_open())
             co_return Result<void>{};
-        auto started = co_await once(network_gate_, [this]() -> Task<void> {
-            if (!network_up_) {
-                auto request = to_request("network.up");
-                request["mtu"] = config_.uplink_mtu;
-                request["spares"] = config_.spare_cells;
-                CO_TRY_TO(const auto answer, co_await stager_->ask(std::move(request)));
-                CO_TRY_TO(machine_.resolv_conf, wire::get_string(answer.body, "resolv_conf"));
-                network_up_ = true;
-                host_loopback_told_.clear(); // a new filter
-                restore_host_loopback();
-            }
-            if (!way_out_.pid)
-                CO_TRY(co_await start_uplink(way_out_));
-            co_return Result<void>{};
-        });
+        attempt += network_gate_.running ? 0 : 1; // those of others may be for other networks
+        auto started =
+            co_await once(network_gate_, [this, &networks]() -> Task<void> { return start_network(networks); });
         CO_TRY(std::move(started));
     }
-    co_return fail(ErrorKind::unavailable, "the network does not stay up", "see '" + paths_.state + "/uplink.log'");
+    co_return fail(ErrorKind::unavailable, "the network does not stay up",
+                   "see '" + paths_.state + "/uplink.log' and 'squish-dns.log' there");
+}
+
+Task<void> Ground::start_network(std::vector<std::uint32_t> networks) {
+    if (!network_up_) {
+        auto request = to_request("network.up");
+        request["mtu"] = config_.uplink_mtu;
+        request["spares"] = config_.spare_cells;
+        CO_TRY_TO(auto answer, co_await stager_->ask(std::move(request)));
+        for (const auto& [number, network] : std::exchange(networks_, {})) // a new stager is told of all again
+            networks.push_back(number);
+        networks_[kDefaultNetwork].facts = std::move(answer.body);
+        network_up_ = true;
+        host_loopback_told_.clear(); // a new filter
+        restore_host_loopback();
+    }
+    for (const auto number : networks) {
+        if (networks_.contains(number))
+            continue;
+        auto request = to_request("network.add");
+        request["network"] = number;
+        CO_TRY_TO(auto answer, co_await stager_->ask(std::move(request)));
+        networks_[number].facts = std::move(answer.body);
+    }
+    if (!nameserver_ || !nameserver_->is_open()) { // it gets ready while the uplink does
+        for (auto& [number, network] : networks_)
+            network.served = false;
+        CO_TRY_TO(nameserver_, co_await start_helper("squish-dns", paths_.nameserver_socket(), Link::OnClosed(nothing),
+                                                     HelperClient::OnEvent()));
+    }
+    if (!way_out_.pid)
+        CO_TRY(co_await start_uplink(way_out_));
+    co_return co_await serve_names();
+}
+
+// Tells squish-dns of every network that it does not know yet, with all hosts.
+Task<void> Ground::serve_names() {
+    std::vector<std::uint32_t> unserved;
+    for (const auto& [number, network] : networks_)
+        if (!network.served)
+            unserved.push_back(number);
+    for (const auto number : unserved) {
+        auto request = to_request("network.up");
+        const auto& facts = networks_.at(number).facts;
+        for (const auto* fact : {"interface", "reach4", "reach6"})
+            request[fact] = facts.value(fact, wire::Json());
+        request["address"] = facts.value("gateway", wire::Json());
+        request["network"] = key_of(number);
+        request["hosts"] = events_.hosts(number);
+        if (!nameserver_)
+            co_return fail(ErrorKind::unavailable, "squish-dns is gone", "try again");
+        CO_TRY(co_await nameserver_->ask(std::move(request)));
+        if (const auto found = networks_.find(number); found != networks_.end())
+            found->second.served = true;
+    }
+    co_return Result<void>{};
+}
+
+// A bridge was deleted by somebody, and the stager has made it again: squish-dns listened on the one that is gone.
+void Ground::on_stager_event(const wire::Json& event) {
+    if (event.value("event", wire::Json()) != "network.repaired")
+        return;
+    for (auto& [number, network] : networks_)
+        network.served = false;
+    asio::co_spawn(executor_, [this]() -> asio::awaitable<void> { (void) co_await need_network(); }, asio::detached);
+}
+
+std::string Ground::resolv_conf(std::uint32_t network) const {
+    const auto found = networks_.find(network);
+    return found == networks_.end() ? std::string() : found->second.facts.value("resolv_conf", std::string());
+}
+
+Task<void> Ground::remove_network(std::uint32_t network) {
+    if (nameserver_ && networks_.contains(network)) {
+        auto request = to_request("network.down");
+        request["network"] = key_of(network);
+        (void) co_await nameserver_->ask(std::move(request));
+    }
+    networks_.erase(network);
+    if (!stager_ || !network_up_) // what it stood on has gone
+        co_return Result<void>{};
+    auto request = to_request("network.remove");
+    request["network"] = network;
+    CO_TRY(co_await stager_->ask(std::move(request)));
+    co_return Result<void>{};
+}
+
+Task<wire::Json> Ground::describe_networks(std::vector<std::uint32_t> networks) {
+    CO_TRY(co_await need_stager());
+    auto request = to_request("network.describe");
+    request["networks"] = networks;
+    CO_TRY_TO(auto answer, co_await stager_->ask(std::move(request)));
+    auto described = answer.body.value("networks", wire::Json());
+    if (!described.is_array() || described.size() != networks.size())
+        co_return fail(ErrorKind::unavailable, "malformed answer of squish-stager");
+    co_return described;
+}
+
+Task<void> Ground::add_host(std::uint32_t network, wire::Json host) {
+    if (!nameserver_)
+        co_return fail(ErrorKind::unavailable, "squish-dns is gone", "try again");
+    CO_TRY(co_await nameserver_->ask(host_request("host.add", network, std::move(host))));
+    co_return Result<void>{};
+}
+
+asio::awaitable<void> Ground::remove_host(std::uint32_t network, std::string container) {
+    if (!nameserver_) // a new one will not be told of it
+        co_return;
+    wire::Json host = wire::Json::object();
+    host["container"] = std::move(container);
+    (void) co_await nameserver_->ask(host_request("host.remove", network, std::move(host)));
 }
 
 // The second uplink, and the stager knows who may use it.
@@ -432,7 +586,7 @@ Result<int> Ground::prelude(bool with_sysfs, std::vector<std::string>& descripti
     return memfd.get();
 }
 
-Task<PreparedCell> Ground::make_cell(NetworkMode mode) {
+Task<PreparedCell> Ground::make_cell(NetworkMode mode, std::vector<std::uint32_t> networks) {
     PreparedCell cell;
     cell.name = "cell-" + random_hex(6);
     CO_TRY_TO(const int prelude_fd, prelude(mode != NetworkMode::host, cell.prelude));
@@ -440,15 +594,16 @@ Task<PreparedCell> Ground::make_cell(NetworkMode mode) {
         CO_TRY_TO(cell.pidfd, co_await keeper_->prepare(cell.name, true, list(prelude_fd)));
         co_return cell;
     }
-    CO_TRY_TO(auto answer,
-              co_await stager_->ask(to_request(mode == NetworkMode::bridge ? "network.slot" : "network.isolated")));
+    auto request = to_request(mode == NetworkMode::bridge ? "network.slot" : "network.isolated");
+    if (mode == NetworkMode::bridge)
+        request["networks"] = networks;
+    CO_TRY_TO(auto answer, co_await stager_->ask(std::move(request)));
     if (answer.fds.size() != 2)
         co_return fail(ErrorKind::unavailable, "malformed answer of squish-stager");
     if (mode == NetworkMode::bridge) {
         CO_TRY_TO(const auto number, wire::get_integer(answer.body, "slot"));
         cell.network.number = static_cast<std::uint32_t>(number);
-        CO_TRY_TO(cell.network.address, wire::get_string(answer.body, "address"));
-        CO_TRY_TO(cell.network.address6, wire::get_string(answer.body, "address6"));
+        CO_TRY_TO(cell.network.attachments, read_attachments(answer.body, networks));
     }
     cell.network.netns = NsFd(std::move(answer.fds[0]));
     auto prepared =
@@ -463,20 +618,21 @@ Task<PreparedCell> Ground::make_cell(NetworkMode mode) {
     co_return cell;
 }
 
-Task<PreparedCell> Ground::take_cell(NetworkMode mode) {
+Task<PreparedCell> Ground::take_cell(NetworkMode mode, std::vector<std::uint32_t> networks) {
     if (mode == NetworkMode::bridge) { // no `co_await (a ? b : c)`: GCC 12 destroys both
-        CO_TRY(co_await need_network());
+        CO_TRY(co_await need_network(networks));
     } else {
         CO_TRY(co_await need_stager());
     }
-    while (mode == NetworkMode::bridge && !spare_cells_.empty()) {
+    const bool plain = mode == NetworkMode::bridge && networks == std::vector<std::uint32_t>(1, kDefaultNetwork);
+    while (plain && !spare_cells_.empty()) {
         auto cell = std::move(spare_cells_.front());
         spare_cells_.pop_front();
         if (!os::has_ended(cell.pidfd.get())) // somebody may have killed it: the next one, then
             co_return cell;
         release(std::exchange(cell.network, {}).number);
     }
-    co_return co_await make_cell(mode);
+    co_return co_await make_cell(mode, std::move(networks));
 }
 
 void Ground::refill(std::chrono::milliseconds pause) {
@@ -495,7 +651,7 @@ asio::awaitable<void> Ground::refill_loop() {
     while (!stopping_ && spare_cells_.size() < config_.spare_cells) {
         if (auto up = co_await need_network(); !up)
             break; // the next start says why
-        auto cell = co_await make_cell(NetworkMode::bridge);
+        auto cell = co_await make_cell(NetworkMode::bridge, std::vector<std::uint32_t>(1, kDefaultNetwork));
         if (!cell)
             break;
         spare_cells_.push_back(std::move(*cell));

@@ -1,4 +1,4 @@
-// What containers stand on: keeper, stager, forwarder, network, uplink, and cells built ahead.
+// What containers stand on: keeper, stager, forwarder, networks and their names, uplink, and cells built ahead.
 //
 // How this works
 //   Everything is started on first use and found again after a restart of squishd, by the sockets in the state folder.
@@ -15,6 +15,7 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -22,9 +23,15 @@
 
 namespace squish {
 
-struct NetworkSlot {
-    std::uint32_t number = 0; // 0: none to give back
+// A container's place on one network. Networks go by number: 0 is the default one (engine/named_networks.h).
+struct NetworkAttachment {
+    std::uint32_t network = 0;
     std::string address, address6;
+};
+
+struct NetworkSlot {
+    std::uint32_t number = 0;                   // 0: none to give back
+    std::vector<NetworkAttachment> attachments; // eth0, eth1, …
     NsFd netns;
 };
 
@@ -41,7 +48,8 @@ public:
         std::function<void(std::vector<KeptContainer>)> connected; // to a keeper, old or new, with what it keeps
         std::function<void(std::string id, int wait_status)> exited;
         std::function<void()> keeper_lost;
-        std::function<void()> forwarder_started; // empty: publish again
+        std::function<void()> forwarder_started;                // empty: publish again
+        std::function<wire::Json(std::uint32_t network)> hosts; // all that its name server is to know (squish-dns)
     };
     Ground(asio::any_io_executor executor, const Paths& paths, const EngineConfig& config, Events events);
 
@@ -49,13 +57,15 @@ public:
     [[nodiscard]] Task<bool> find_keeper();
     [[nodiscard]] Task<void> need_keeper();
     [[nodiscard]] Task<void> need_stager();
-    [[nodiscard]] Task<void> need_network(); // bridge, filter and uplink
+    // Bridges, filter and uplink, and who answers for names, for these networks and the default one.
+    [[nodiscard]] Task<void> need_network(std::vector<std::uint32_t> networks);
+    [[nodiscard]] Task<void> need_network();
     [[nodiscard]] Task<void> need_forwarder();
     // A connection to the layer worker of its own: what is done through it ends with it.
     [[nodiscard]] Task<UniqueFd> connect_layers();
 
-    // A cell of that kind: one built ahead, or a new one.
-    [[nodiscard]] Task<PreparedCell> take_cell(NetworkMode mode);
+    // A cell of that kind: one built ahead, or a new one. `networks`: those of a bridge cell, {0} as a rule.
+    [[nodiscard]] Task<PreparedCell> take_cell(NetworkMode mode, std::vector<std::uint32_t> networks);
     // Builds bridge cells ahead up to the configured number, in the background, after `pause`: not while somebody waits
     // for a start or an end on a machine of few cores. An earlier moment asked for wins.
     void refill(std::chrono::milliseconds pause);
@@ -68,6 +78,16 @@ public:
     void retain_host_loopback(const std::vector<std::uint32_t>& slots);
     // After a restart: these slots are in use, all others that were given out are not.
     void retain(const std::vector<std::uint32_t>& slots);
+
+    // Takes a network's bridge and name server away. conflict where a container is on it.
+    [[nodiscard]] Task<void> remove_network(std::uint32_t network);
+    // The same facts of networks that need not be up: {"subnet", "subnet6", "gateway", "interface"} each.
+    [[nodiscard]] Task<wire::Json> describe_networks(std::vector<std::uint32_t> networks);
+    // One more host of a network, or one less; the answer comes after the change. `host`: as squish-dns takes it.
+    [[nodiscard]] Task<void> add_host(std::uint32_t network, wire::Json host);
+    asio::awaitable<void> remove_host(std::uint32_t network, std::string container);
+    // What /etc/resolv.conf says in a container whose first network that is; the network is up.
+    [[nodiscard]] std::string resolv_conf(std::uint32_t network) const;
 
     [[nodiscard]] KeeperClient* keeper() { return keeper_.get(); }
     [[nodiscard]] HelperClient* stager() { return stager_.get(); }
@@ -88,7 +108,8 @@ private:
 
     [[nodiscard]] Task<void> connect_keeper(UniqueFd socket);
     [[nodiscard]] Task<std::unique_ptr<HelperClient>> start_helper(std::string program, std::string socket_path,
-                                                                   Link::OnClosed on_closed);
+                                                                   Link::OnClosed on_closed,
+                                                                   HelperClient::OnEvent on_event);
     [[nodiscard]] Task<UniqueFd> connect_helper(std::string program, std::string socket_path);
     // One of the two uplinks (uplink/uplink.h), as long as one runs.
     struct UplinkState {
@@ -103,7 +124,11 @@ private:
     [[nodiscard]] Task<void> need_host_loopback(); // the second uplink, for those in host_loopback_
     [[nodiscard]] Task<void> tell_host_loopback();
     void restore_host_loopback();
-    [[nodiscard]] Task<PreparedCell> make_cell(NetworkMode mode);
+    [[nodiscard]] bool has_networks(const std::vector<std::uint32_t>& networks) const;
+    [[nodiscard]] Task<void> start_network(std::vector<std::uint32_t> networks);
+    [[nodiscard]] Task<void> serve_names();
+    void on_stager_event(const wire::Json& event);
+    [[nodiscard]] Task<PreparedCell> make_cell(NetworkMode mode, std::vector<std::uint32_t> networks);
     [[nodiscard]] Result<int> prelude(bool with_sysfs, std::vector<std::string>& descriptions);
     asio::awaitable<void> refill_loop();
     void on_helper_exited(const std::string& name);
@@ -120,9 +145,14 @@ private:
     unsigned lost_number_ = 0;   // of the last whose end was told
     plan::Machine machine_;
     std::unique_ptr<KeeperClient> keeper_;
-    std::unique_ptr<HelperClient> stager_, forwarder_;
+    std::unique_ptr<HelperClient> stager_, forwarder_, nameserver_;
     Gate keeper_gate_, stager_gate_, network_gate_, forwarder_gate_, layers_gate_, host_loopback_gate_;
     bool network_up_ = false;
+    struct NetworkFacts {
+        wire::Json facts;    // as the stager tells them
+        bool served = false; // by the present squish-dns
+    };
+    std::map<std::uint32_t, NetworkFacts> networks_; // those that are up
     UplinkState way_out_{.purpose = uplink::Purpose::way_out, .kept_as = "uplink"};
     UplinkState to_loopback_{.purpose = uplink::Purpose::host_loopback, .kept_as = "host-loopback"};
     std::set<std::uint32_t> host_loopback_;      // slots that may reach the host's loopback

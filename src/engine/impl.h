@@ -1,5 +1,5 @@
 // Engine::Impl: the engine's state and its coroutines, over several files by concern:
-//   create.cpp (start a container), exec.cpp, lifecycle.cpp (end, stop, remove), publish.cpp (ports),
+//   create.cpp (start a container), exec.cpp, lifecycle.cpp (end, stop, remove), publish.cpp (ports), networks.cpp,
 //   recover.cpp (after a restart), engine.cpp (the rest)
 #pragma once
 
@@ -10,6 +10,7 @@
 #include <boost/asio/io_context.hpp>
 #include <deque>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -31,6 +32,10 @@ public:
     [[nodiscard]] Task<std::vector<PortSpec>> add_ports(std::string id, std::string spec);
     [[nodiscard]] Task<std::vector<PortSpec>> remove_ports(std::string id, std::string spec);
     [[nodiscard]] Task<PortSpec> rebind_port(std::string id, std::string old_spec, std::string new_spec);
+    [[nodiscard]] Task<NetworkInfo> create_network(std::string name);
+    [[nodiscard]] Task<void> remove_network(std::string name);
+    [[nodiscard]] Task<std::vector<NetworkInfo>> list_networks();
+    [[nodiscard]] Task<NetworkInfo> inspect_network(std::string name);
     [[nodiscard]] Task<void> shut_down(bool stop_containers);
     [[nodiscard]] Result<std::string> find(std::string_view reference) const;
     [[nodiscard]] std::vector<ContainerInfo> list(bool with_exited) const;
@@ -83,6 +88,16 @@ private:
     [[nodiscard]] asio::awaitable<void> republish();
     [[nodiscard]] asio::awaitable<void> adopt_descriptors(RecordPtr record);
 
+    // networks.cpp
+    [[nodiscard]] Result<std::vector<NamedNetwork>> networks_of(const Squishfile& file) const;
+    void take_place(Record& record, NetworkSlot slot) const;
+    [[nodiscard]] Task<void> add_names(RecordPtr record);
+    [[nodiscard]] asio::awaitable<void> remove_names(RecordPtr record);
+    [[nodiscard]] wire::Json hosts_of(std::uint32_t network) const;
+    [[nodiscard]] std::vector<NetworkInfo::Member> members_of(std::uint32_t network) const;
+    [[nodiscard]] std::vector<std::uint32_t> networks_in_use() const;
+    [[nodiscard]] Task<std::vector<NetworkInfo>> describe(std::vector<NamedNetwork> networks);
+
     // lifecycle.cpp
     void on_exited(const std::string& id, int wait_status);
     void finish(RecordPtr record, ExitInfo exit); // by value: the table's own reference may go
@@ -115,6 +130,8 @@ private:
     std::map<std::string, int> early_ends_; // of execs and containers that ended before their start was answered
     std::deque<std::pair<std::string, ExitInfo>> recent_ends_; // of removed ones, for late waiters
     std::unique_ptr<Ground> ground_;
+    std::optional<NamedNetworks> networks_;
+    std::set<std::uint32_t> networks_leaving_; // that are being removed
     std::unique_ptr<Store> store_;
     std::unique_ptr<Provider> provider_;
     std::map<std::string, int> layers_in_hand_; // digests of starts under way, which nobody may remove

@@ -107,6 +107,7 @@ asio::awaitable<void> Engine::Impl::clean_up(RecordPtr record) {
         if (auto* forwarder = ground_->forwarder())
             (void) co_await forwarder->ask(release_request(info.id, kLinger));
     }
+    co_await remove_names(record);
     // After the forwarder: its sockets keep the namespace busy.
     ground_->release(std::exchange(record->network, {}).number);
     if (info.remove_on_exit)

@@ -84,6 +84,32 @@ std::vector<PortSpec> ports_from(const Json& json) {
     return ports;
 }
 
+Json places_to_json(const Record& record) {
+    Json out = Json::array();
+    for (std::size_t i = 0; i < record.info.networks.size(); ++i) {
+        const auto& place = record.info.networks[i];
+        out.push_back({{"network", place.network},
+                       {"number", record.networks[i].number},
+                       {"interface", place.interface},
+                       {"address", place.address},
+                       {"address6", place.address6},
+                       {"names", place.names}});
+    }
+    return out;
+}
+
+void read_places(const Json& json, Record& record) {
+    for (const auto& one : json.at("networks")) {
+        NetworkPlace place{one.at("network").get<std::string>(), one.at("interface").get<std::string>(),
+                           one.at("address").get<std::string>(), one.at("address6").get<std::string>(),
+                           one.at("names").get<std::vector<std::string>>()};
+        const auto number = one.at("number").get<std::uint32_t>();
+        record.networks.push_back({place.network, number, 0});
+        record.network.attachments.push_back({number, place.address, place.address6});
+        record.info.networks.push_back(std::move(place));
+    }
+}
+
 // Everything of nlohmann's that throws on a damaged file, in one place.
 Result<RecordPtr> from_json(const asio::any_io_executor& executor, const std::string& text, const std::string& folder) {
     auto record = std::make_shared<Record>(executor);
@@ -127,7 +153,7 @@ Result<RecordPtr> from_json(const asio::any_io_executor& executor, const std::st
             info.timings.emplace_back(pair.at(0).get<std::string>(), pair.at(1).get<std::string>());
         record->network.number = json.at("slot").get<std::uint32_t>();
         record->changes = json.at("layer_changes").get<std::size_t>();
-        record->network.address = info.address;
+        read_places(json, *record);
         info.ports = ports_from(json.at("ports"));
         record->leaving = ports_from(json.at("leaving_ports"));
         squishfile = json.at("squishfile").dump();
@@ -178,6 +204,7 @@ Result<void> save(const Record& record) {
                  {"address", info.address},
                  {"address6", info.address6},
                  {"network_mode", info.network_mode},
+                 {"networks", places_to_json(record)},
                  {"slot", record.network.number},
                  {"layer_changes", record.changes},
                  {"ports", ports_to_json(info.ports)},

@@ -4,6 +4,7 @@
 #include "async/latch.h"
 #include "engine/engine.h"
 #include "engine/ground.h"
+#include "engine/named_networks.h"
 
 #include <memory>
 #include <string>
@@ -15,6 +16,8 @@ struct Record {
     explicit Record(const asio::any_io_executor& executor) : ended(executor) {}
     ContainerInfo info;
     NetworkSlot network;
+    std::vector<NamedNetwork> networks;                           // those that it joins; empty but in bridge mode
+    bool named = false;                                           // its names are told to squish-dns
     std::vector<UniqueFd> listeners;                              // in the order of info.ports
     std::vector<PortSpec> leaving;                                // published until now, and not gone everywhere yet
     std::shared_ptr<Latch> changing;                              // while its ports are being changed

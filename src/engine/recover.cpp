@@ -78,10 +78,18 @@ void Engine::Impl::on_connected(std::vector<KeptContainer> kept) {
             slots.push_back(record->network.number);
         if (record->network.number && record->info.file.network.host_loopback)
             host_loopback.push_back(record->network.number);
+        record->named = !record->network.attachments.empty();
         asio::co_spawn(executor_, adopt_descriptors(record), asio::detached);
     }
     ground_->retain(slots);
     ground_->retain_host_loopback(host_loopback);
+    if (auto networks = networks_in_use(); !networks.empty())
+        asio::co_spawn( // whoever serves their names may be a new one
+            executor_,
+            [this, networks = std::move(networks)]() mutable -> asio::awaitable<void> {
+                (void) co_await ground_->need_network(std::move(networks));
+            },
+            asio::detached);
     std::vector<RecordPtr> lost, never_started;
     for (const auto& [id, record] : records_) {
         if (known.contains(id))
@@ -116,6 +124,7 @@ void Engine::Impl::on_keeper_lost() {
             lost.push_back(record);
     for (const auto& record : lost) {
         record->published = false;
+        record->named = false;
         record->network = {};
         finish(record, ExitInfo{128 + SIGKILL, SIGKILL, "keeper-lost"});
     }

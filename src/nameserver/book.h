@@ -11,7 +11,7 @@
 namespace squish::nameserver {
 
 inline constexpr std::size_t kMaxHosts = 8192;
-inline constexpr std::size_t kMaxNamesPerHost = 64;
+inline constexpr std::size_t kMaxNamesPerHost = 80;
 
 // The hosts of one network, by the container that they stand for.
 class Book {

@@ -14,9 +14,9 @@ public:
         : timer_(executor, limit), over_(std::make_shared<std::function<void()>>(std::move(over))) {
         // The handler may be on its way already when we end: it finds nobody then.
         timer_.async_wait([weak = std::weak_ptr(over_)](const boost::system::error_code& error) {
-            const auto over = weak.lock();
-            if (!error && over)
-                (*over)();
+            const auto still = weak.lock();
+            if (!error && still)
+                (*still)();
         });
     }
     Deadline(const Deadline&) = delete;

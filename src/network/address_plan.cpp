@@ -40,7 +40,8 @@ std::optional<std::uint32_t> number_of_link(std::string_view name) {
         return std::nullopt;
     const auto found = static_cast<std::uint32_t>(*number);
     const auto host = host_of(found);
-    const bool beyond = network_of(found) == 0 ? host > kLastNumber : found < number_in(1, 0) || host > kLastNamedHost;
+    const bool between = found > kLastNumber && found < number_in(1, 0);
+    const bool beyond = between || (network_of(found) != 0 && host > kLastNamedHost);
     if (host < kFirstNumber || beyond)
         return std::nullopt;
     return found;

@@ -133,6 +133,22 @@ Result<void> Network::remove_network(NetworkId network) {
     return {};
 }
 
+Result<bool> Network::repair() {
+    const auto links = TRY(netlink_.links());
+    bool repaired = false;
+    for (auto& [network, index] : bridges_) {
+        const auto name = network == 0 ? options_.rules.bridge : bridge_name(network);
+        if (std::ranges::find(links, index, &LinkState::index) != links.end())
+            continue;
+        index = TRY(set_up_bridge(netlink_, name, network, options_.mtu));
+        for (const auto& link : links)
+            if (const auto number = number_of_link(link.name); number && network_of(*number) == network)
+                TRY(netlink_.send(move_to_bridge(link.index, index)));
+        repaired = true;
+    }
+    return repaired;
+}
+
 Numbers& Network::numbers_of(NetworkId network) {
     if (network == 0)
         return numbers_;

@@ -94,6 +94,9 @@ public:
     [[nodiscard]] Result<void> add_network(NetworkId network);
     // Takes it away. conflict where a container is on it.
     [[nodiscard]] Result<void> remove_network(NetworkId network);
+    // Makes bridges again that somebody has deleted, and puts the containers' links back on them; true where there was
+    // one. What listened on the old one has to listen again.
+    [[nodiscard]] Result<bool> repair();
     // Makes one more spare slot where there are fewer than `wanted` (at most max_spares); false where there are enough.
     // For idle moments.
     [[nodiscard]] Result<bool> prepare(std::size_t wanted);

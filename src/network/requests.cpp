@@ -226,6 +226,12 @@ Request remove_udp_rule(int family) {
     return {rule(RTM_DELRULE, 0, family, client_route::kTable, client_route::kUdpPriority), "remove a rule for UDP"};
 }
 
+Request move_to_bridge(std::uint32_t index, std::uint32_t bridge_index) {
+    const Link changes(rtnl_link_alloc());
+    rtnl_link_set_master(changes.get(), static_cast<int>(bridge_index));
+    return change(index, changes.get(), "put link " + std::to_string(index) + " on its bridge");
+}
+
 Request move_to_group(std::uint32_t index, std::uint32_t group) {
     const Link changes(rtnl_link_alloc());
     rtnl_link_set_group(changes.get(), group);

@@ -53,6 +53,9 @@ struct Veth {
 // Removes one UDP rule that a forwarder has left; ENOENT where there is none.
 [[nodiscard]] Request remove_udp_rule(int family);
 
+// Puts a link on a bridge.
+[[nodiscard]] Request move_to_bridge(std::uint32_t index, std::uint32_t bridge_index);
+
 // Removing one link takes the kernel some 20 ms (it waits for every CPU to forget it), removing a group not much more.
 [[nodiscard]] Request move_to_group(std::uint32_t index, std::uint32_t group);
 [[nodiscard]] Request delete_group(std::uint32_t group);

@@ -23,8 +23,6 @@ Result<void> refuse_unsupported(const Squishfile& file, const Machine& machine) 
         return not_yet("[restart] policy");
     if (file.procfs.memory || file.procfs.cpus)
         return not_yet("[procfs]");
-    if (!file.network.networks.empty() || !file.network.aliases.empty())
-        return not_yet("[network] networks and aliases");
     if (machine.single_id && file.run && file.run->user && (file.run->user->uid != 0 || file.run->user->gid != 0))
         return fail(ErrorKind::unsupported,
                     "[run] user = \"" + std::to_string(file.run->user->uid) + ":" +

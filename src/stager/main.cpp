@@ -10,6 +10,7 @@
 #include "stager/service.h"
 #include "wire/json_channel.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <fcntl.h>
@@ -63,6 +64,20 @@ void serve_one(stager::Service& service, int client, bool& gone) {
                             fds);
 }
 
+// Containers are without network until a lost bridge is there again; squish-dns has to be told.
+void look_after_network(stager::Service& service, const std::vector<UniqueFd>& clients) {
+    const auto repaired = service.look_after_network();
+    if (!repaired)
+        std::fprintf(stderr, "squish-stager: cannot make a lost bridge again: %s\n", repaired.error().text().c_str());
+    if (!repaired || !*repaired)
+        return;
+    std::fprintf(stderr, "squish-stager: a bridge had been deleted; it is there again\n");
+    wire::Json event = wire::Json::object();
+    event["event"] = "network.repaired";
+    for (const auto& client : clients)
+        (void) wire::send_json(client.get(), event);
+}
+
 Result<void> serve(int listener) {
     // A mount namespace of our own: what we mount ends with us.
     if (::unshare(CLONE_NEWNS) < 0)
@@ -77,6 +92,9 @@ Result<void> serve(int listener) {
         std::vector<pollfd> waiting{{listener, POLLIN, 0}};
         for (const auto& client : clients)
             waiting.push_back({client.get(), POLLIN, 0});
+        const bool watched = service.watch_fd() >= 0;
+        if (watched)
+            waiting.push_back({service.watch_fd(), POLLIN, 0});
         const int count = ::poll(waiting.data(), waiting.size(),
                                  more_idle_work          ? 0
                                  : service.has_surplus() ? patience
@@ -91,6 +109,13 @@ Result<void> serve(int listener) {
             service.drop_surplus();
             patience = kBetween;
             continue;
+        }
+        if (watched) {
+            if (waiting.back().revents)
+                look_after_network(service, clients);
+            waiting.pop_back();
+            if (count == 1 && std::ranges::none_of(waiting, [](const auto& one) { return one.revents != 0; }))
+                continue; // nobody asks for anything
         }
         patience = kQuiet;
         if (waiting[0].revents) {

@@ -62,7 +62,18 @@ Result<network::NetworkId> get_network(const Json& body) {
     return static_cast<network::NetworkId>(id);
 }
 
-// Where a network's names are asked for, and by whom.
+std::string subnet_of(std::uint32_t first, unsigned prefix) {
+    return network::to_string(network::address_of(first)) + "/" + std::to_string(prefix);
+}
+std::string subnet6_of(std::uint32_t first) {
+    if (!network::has_ipv6())
+        return {};
+    auto address = network::address6_of(first);
+    address[14] = address[15] = 0;
+    return network::to_string(address) + "/" + std::to_string(network::kNetwork6Prefix);
+}
+
+// What a network is, where its names are asked for, and by whom.
 Json facts_of(network::NetworkId id) {
     const auto bytes = [](const auto& all, unsigned bits) {
         Json out = Json::array();
@@ -73,7 +84,8 @@ Json facts_of(network::NetworkId id) {
     const auto network = network::kAllNetworks.value;
     const std::array<unsigned, 4> v4{network >> 24, network >> 16 & 0xff, network >> 8 & 0xff, network & 0xff};
     return {{"gateway", network::to_string(network::gateway_of(id))},
-            {"prefix", network::prefix_of(id)},
+            {"subnet", subnet_of(network::number_in(id, 0), network::prefix_of(id))},
+            {"subnet6", subnet6_of(network::number_in(id, 0))},
             {"interface", id == 0 ? network::RuleOptions{}.bridge : network::bridge_name(id)},
             {"resolv_conf", network::resolv_conf_of(id)},
             {"reach4", bytes(v4, network::kAllNetworksPrefix)},
@@ -106,6 +118,8 @@ Result<Reply> Service::handle(const Json& request) {
         return network_add(request);
     if (op == "network.remove")
         return network_remove(request);
+    if (op == "network.describe")
+        return network_describe(request);
     if (op == "network.release")
         return network_release(request);
     if (op == "network.retain")
@@ -206,8 +220,10 @@ Result<Reply> Service::network_up(const Json& request) {
         return fail(ErrorKind::invalid, "network.up: mtu or spares out of range");
     options.mtu = static_cast<std::uint32_t>(mtu);
     wanted_spares_ = static_cast<std::size_t>(spares);
-    if (!network_)
+    if (!network_) {
+        watch_ = TRY(network::LinkWatch::open());
         network_ = TRY(network::Network::open(options));
+    }
     Reply reply;
     reply.fields = facts_of(0);
     return reply;
@@ -228,6 +244,25 @@ Result<Reply> Service::network_remove(const Json& request) {
     if (network_) // else there is no bridge
         TRY(network_->remove_network(id));
     return Reply{};
+}
+
+// What is known of networks, whether they are there or not.
+Result<Reply> Service::network_describe(const Json& request) {
+    Json out = Json::array();
+    for (const auto& one : TRY(get_array(request, "networks"))) {
+        if (!one.is_number_unsigned() || one.get<std::uint64_t>() > network::kNamedNetworks)
+            return fail(ErrorKind::invalid, "malformed network");
+        out.push_back(facts_of(one.get<network::NetworkId>()));
+    }
+    Reply reply;
+    reply.fields["networks"] = std::move(out);
+    return reply;
+}
+
+Result<bool> Service::look_after_network() {
+    if (!watch_->has_lost_bridge())
+        return false;
+    return network_->repair();
 }
 
 Result<Reply> Service::network_slot(const Json& request) {

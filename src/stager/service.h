@@ -3,6 +3,7 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "network/link_watch.h"
 #include "network/network.h"
 #include "stager/rootfs.h"
 #include "wire/json_channel.h"
@@ -26,6 +27,10 @@ public:
     [[nodiscard]] Result<Reply> handle(const wire::Json& request);
     // Work for idle moments; true where there may be more.
     [[nodiscard]] bool idle();
+    // Readable when something has happened to the network; -1 where there is none yet.
+    [[nodiscard]] int watch_fd() const { return watch_ ? watch_->fd() : -1; }
+    // To be called then. True: bridges were made again.
+    [[nodiscard]] Result<bool> look_after_network();
     // Network namespaces beyond those that are kept for the next starts, and giving one of them up.
     [[nodiscard]] bool has_surplus() const { return network_ && network_->has_surplus(wanted_spares_); }
     void drop_surplus() { network_->drop_surplus(wanted_spares_); }
@@ -38,6 +43,7 @@ private:
     [[nodiscard]] Result<Reply> network_slot(const wire::Json& request);
     [[nodiscard]] Result<Reply> network_add(const wire::Json& request);
     [[nodiscard]] Result<Reply> network_remove(const wire::Json& request);
+    [[nodiscard]] static Result<Reply> network_describe(const wire::Json& request);
     [[nodiscard]] Result<Reply> network_release(const wire::Json& request);
     [[nodiscard]] Result<Reply> network_retain(const wire::Json& request);
     [[nodiscard]] Result<Reply> network_host_loopback(const wire::Json& request);
@@ -46,6 +52,7 @@ private:
     RootfsCache rootfs_;
     std::string workspace_;
     std::optional<network::Network> network_;
+    std::optional<network::LinkWatch> watch_;
     std::size_t wanted_spares_ = 0;
     std::set<std::uint32_t> given_; // slots that are out
 };

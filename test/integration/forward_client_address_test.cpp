@@ -94,8 +94,9 @@ struct Case {
 
 Way way_for(const std::shared_ptr<const forward::NetworkNamespace>& where, const network::Slot& slot, const Case& one) {
     const bool ipv6 = std::strchr(one.client, ':') != nullptr;
-    return Way{where, *Address::parse(ipv6 ? slot.address6 : slot.address, kPort), std::nullopt,
-               *Address::parse(one.client, one.port), true};
+    return Way{where,
+               *Address::parse(ipv6 ? slot.attachments.front().address6 : slot.attachments.front().address, kPort),
+               std::nullopt, *Address::parse(one.client, one.port), true};
 }
 
 void in_slot(const std::function<void(network::Network&, const network::Slot&, Upstreams&,
@@ -125,8 +126,10 @@ TEST_F(ClientAddress, IsSeenByATcpServer) {
 TEST_F(ClientAddress, OfLoopbackIsNeverTaken) {
     in_slot([](auto&, const auto& slot, auto& upstreams, const auto& where) {
         const auto listener = inside_of(slot.netns.get(), [] { return serve(SOCK_STREAM); });
-        for (const Case& one : {Case{"127.0.0.1", 4242, slot.address}, Case{"127.1.2.3", 4242, slot.address},
-                                Case{"::1", 4242, slot.address6}, Case{"fe80::1", 4242, slot.address6}}) {
+        for (const Case& one : {Case{"127.0.0.1", 4242, slot.attachments.front().address},
+                                Case{"127.1.2.3", 4242, slot.attachments.front().address},
+                                Case{"::1", 4242, slot.attachments.front().address6},
+                                Case{"fe80::1", 4242, slot.attachments.front().address6}}) {
             const auto upstream = MUST(upstreams.connect_tcp(way_for(where, slot, one)));
             upstreams.go_home();
             EXPECT_THAT(tcp_peer(listener.get(), upstream.get()), ::testing::StartsWith(one.expected + " "));
@@ -184,7 +187,8 @@ TEST_F(ClientAddress, IsSeenByAUdpServer) {
                 EXPECT_EQ(udp_peer(server.get(), upstream.get()), one.expected);
         }
         // Those who cannot be told from siblings, or from the payload itself, are not impersonated.
-        for (const Case& one : {Case{"10.89.4.4", 4242, slot.address}, Case{"127.0.0.1", 4242, slot.address}}) {
+        for (const Case& one : {Case{"10.89.4.4", 4242, slot.attachments.front().address},
+                                Case{"127.0.0.1", 4242, slot.attachments.front().address}}) {
             const auto upstream = MUST(upstreams.connect_udp(way_for(where, slot, one)));
             upstreams.go_home();
             EXPECT_THAT(udp_peer(server.get(), upstream.get()), ::testing::StartsWith(one.expected + " "));
@@ -201,7 +205,8 @@ TEST_F(ClientAddress, SiblingsAreReachedFromAPublishedUdpPort) {
         const auto sibling = MUST(network.acquire());
         const auto theirs = inside_of(sibling.netns.get(), [] { return serve(SOCK_DGRAM); });
         const auto ours = inside_of(slot.netns.get(), [] { return serve(SOCK_DGRAM); });
-        for (const auto& address : {"::ffff:" + sibling.address, sibling.address6}) {
+        for (const auto& address :
+             {"::ffff:" + sibling.attachments.front().address, sibling.attachments.front().address6}) {
             sockaddr_in6 to{};
             to.sin6_family = AF_INET6;
             to.sin6_port = htons(kPort);

@@ -55,7 +55,7 @@ TEST_F(NetworkFilter, ContainersReachTheWorldAndDnsButNothingElseOfTheUplink) {
         make_far_side(far);
         as_payload(slot.netns.get(), [&] {
             EXPECT_EQ(connect_tcp("198.51.100.1", 80), 0);
-            EXPECT_EQ(connect_tcp("10.0.2.3", 53), 0);
+            EXPECT_EQ(connect_tcp("10.0.2.3", 53), EHOSTUNREACH) << "squish-dns asks it, nobody else";
             EXPECT_EQ(connect_tcp("10.0.2.2", 80), EHOSTUNREACH) << "the router stands for the host";
             EXPECT_EQ(connect_tcp("10.0.2.3", 80), EHOSTUNREACH);
         });
@@ -83,10 +83,10 @@ TEST_F(NetworkFilter, NothingComesInThroughTheUplink) {
             });
             return result;
         };
-        EXPECT_EQ(from_outside(slot.address, 80), ETIMEDOUT);
+        EXPECT_EQ(from_outside(slot.attachments.front().address, 80), ETIMEDOUT);
         EXPECT_EQ(from_outside("10.0.2.100", 81), ETIMEDOUT);
         MUST_VOID(apply_rules("delete table inet squish"));
-        EXPECT_EQ(from_outside(slot.address, 80), 0) << "it is the filter that holds it";
+        EXPECT_EQ(from_outside(slot.attachments.front().address, 80), 0) << "it is the filter that holds it";
         EXPECT_EQ(from_outside("10.0.2.100", 81), 0);
     });
 }
@@ -121,6 +121,53 @@ TEST_F(NetworkFilter, RulesAreThereOnceHoweverOftenItIsOpened) {
         const auto refused = apply_rules("add table inet squish\nadd rule inet squish nowhere accept");
         ASSERT_FALSE(refused.has_value());
         EXPECT_THAT(refused.error().message, HasSubstr("nf_tables: "));
+    });
+}
+
+TEST_F(NetworkFilter, ContainersOfDifferentNetworksDoNotReachEachOther) {
+    in_user_network([] {
+        auto network = MUST(Network::open());
+        const auto one = MUST(network.acquire_on({1}));
+        const auto same = MUST(network.acquire_on({1}));
+        const auto other = MUST(network.acquire_on({2}));
+        const auto both = MUST(network.acquire_on({1, 2}));
+        const auto plain = MUST(network.acquire());
+        const auto listen = [](const Slot& slot) {
+            return inside_of(slot.netns.get(), [] { return listen_tcp("0.0.0.0", 80); });
+        };
+        const UniqueFd listeners[] = {listen(one), listen(same), listen(other), listen(both), listen(plain)};
+        const auto at = [](const Slot& slot, std::size_t which = 0) { return slot.attachments.at(which).address; };
+        as_payload(one.netns.get(), [&] {
+            EXPECT_EQ(connect_tcp(at(same), 80), 0);
+            EXPECT_EQ(connect_tcp(at(both), 80), 0);
+            EXPECT_EQ(connect_tcp(at(other), 80, 300), ETIMEDOUT);
+            EXPECT_EQ(connect_tcp(at(plain), 80, 300), ETIMEDOUT);
+            EXPECT_EQ(connect_tcp(at(both, 1), 80, 300), ETIMEDOUT) << "its address on the other network";
+        });
+        as_payload(plain.netns.get(), [&] { EXPECT_EQ(connect_tcp(at(one), 80, 300), ETIMEDOUT); });
+        as_payload(both.netns.get(), [&] {
+            EXPECT_EQ(connect_tcp(at(one), 80), 0);
+            EXPECT_EQ(connect_tcp(at(other), 80), 0);
+        });
+        // One that is on both does not pass on what the one sends to the other.
+        as_payload(both.netns.get(), [&] { EXPECT_EQ(test::read_file("/proc/sys/net/ipv4/ip_forward"), "0\n"); });
+        MUST_VOID(apply_rules("delete table inet squish"));
+        as_payload(one.netns.get(), [&] { EXPECT_EQ(connect_tcp(at(other), 80), 0) << "the filter held it"; });
+    });
+}
+
+TEST_F(NetworkFilter, AGatewayAnswersItsOwnNetworkOnly) {
+    in_user_network([] {
+        auto network = MUST(Network::open());
+        const auto one = MUST(network.acquire_on({1}));
+        const auto other = MUST(network.acquire_on({2}));
+        // As squish-dns listens: on its bridge alone.
+        const auto names = listen_tcp(to_string(gateway_of(2)), 53, bridge_name(2).c_str());
+        as_payload(other.netns.get(), [&] { EXPECT_EQ(connect_tcp(to_string(gateway_of(2)), 53), 0); });
+        as_payload(one.netns.get(), [&] {
+            EXPECT_NE(connect_tcp(to_string(gateway_of(2)), 53, 300), 0);
+            EXPECT_TRUE(ping(to_string(gateway_of(1))));
+        });
     });
 }
 

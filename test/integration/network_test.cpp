@@ -1,4 +1,5 @@
 // The user's network with real namespaces: slots, recycling, restart.
+#include "network/link_watch.h"
 #include "network/network.h"
 
 #include "user_network.h"
@@ -47,15 +48,15 @@ TEST_F(Network, SlotsReachEachOtherAndTheGateway) {
         auto network = MUST(network::Network::open());
         const auto first = MUST(network.acquire());
         const auto second = MUST(network.acquire());
-        EXPECT_EQ(first.address, "10.89.0.2");
-        EXPECT_EQ(second.address, "10.89.0.3");
+        EXPECT_EQ(first.attachments.front().address, "10.89.0.2");
+        EXPECT_EQ(second.attachments.front().address, "10.89.0.3");
         // Port 80 without privileges, and a listener that outlives the one who made it.
         as_payload(second.netns.get(), [] { (void) listen_tcp("0.0.0.0", 80); });
         const auto listener = inside_of(second.netns.get(), [] { return listen_tcp("0.0.0.0", 80); });
         as_payload(first.netns.get(), [&] {
-            EXPECT_EQ(connect_tcp(second.address, 80), 0);
-            EXPECT_EQ(connect_tcp(second.address, 81), ECONNREFUSED);
-            EXPECT_TRUE(ping(second.address));
+            EXPECT_EQ(connect_tcp(second.attachments.front().address, 80), 0);
+            EXPECT_EQ(connect_tcp(second.attachments.front().address, 81), ECONNREFUSED);
+            EXPECT_TRUE(ping(second.attachments.front().address));
             EXPECT_TRUE(ping(network.gateway()));
             EXPECT_FALSE(ping("10.89.0.77"));
         });
@@ -70,11 +71,12 @@ TEST_F(Network, FirstPacketOfANewSlotIsAnsweredAtOnce) {
             slots.push_back(MUST(network.acquire()));
             const auto start = std::chrono::steady_clock::now();
             (void) inside_of(slots.back().netns.get(), [&] {
-                EXPECT_TRUE(ping(network.gateway())) << slots.back().address;
+                EXPECT_TRUE(ping(network.gateway())) << slots.back().attachments.front().address;
                 return UniqueFd();
             });
             // A lost ARP request is repeated after a second.
-            EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(900)) << slots.back().address;
+            EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(900))
+                << slots.back().attachments.front().address;
         }
     });
 }
@@ -102,10 +104,10 @@ TEST_F(Network, ManySlotsHaveDifferentAddresses) {
         std::vector<Slot> slots;
         for (int i = 0; i < 40; ++i) {
             slots.push_back(MUST(network.acquire()));
-            addresses.insert(slots.back().address);
+            addresses.insert(slots.back().attachments.front().address);
         }
         EXPECT_EQ(addresses.size(), 40U);
-        as_payload(slots.back().netns.get(), [&] { EXPECT_TRUE(ping(slots.front().address)); });
+        as_payload(slots.back().netns.get(), [&] { EXPECT_TRUE(ping(slots.front().attachments.front().address)); });
     });
 }
 
@@ -154,7 +156,7 @@ TEST_F(Network, SlotIsHardenedAndOpenForUnprivilegedPrograms) {
                 EXPECT_EQ(test::read_file(ipv6 + name), "0\n") << name;
             EXPECT_THAT(test::read_file("/proc/thread-self/net/if_inet6"),
                         HasSubstr("fd737175697300000000000000000002 64 40"));
-            EXPECT_EQ(slot.address6, "fd73:7175:6973::2");
+            EXPECT_EQ(slot.attachments.front().address6, "fd73:7175:6973::2");
         });
     });
 }
@@ -300,10 +302,10 @@ TEST_F(Network, RestartKeepsWhatRunsAndDoesNotReuseItsAddress) {
         EXPECT_TRUE(eventually([] { return !link_exists(kFirstNumber + 1); }));
         auto after = MUST(network::Network::open());
         const auto fresh = MUST(after.acquire());
-        EXPECT_NE(fresh.address, running.address);
+        EXPECT_NE(fresh.attachments.front().address, running.attachments.front().address);
         as_payload(running.netns.get(), [&] {
             EXPECT_TRUE(ping(after.gateway()));
-            EXPECT_TRUE(ping(fresh.address));
+            EXPECT_TRUE(ping(fresh.attachments.front().address));
         });
         EXPECT_FALSE(MUST(after.release(running.number)));
         EXPECT_TRUE(link_exists(running.number));
@@ -326,7 +328,7 @@ TEST_F(Network, ExhaustionIsAClearErrorAndEndsWhenOneIsReleased) {
         EXPECT_THAT(third.error().remedy, HasSubstr("stop containers"));
         // Still held by somebody, hence not gone by itself: the link is removed at once when the address is needed.
         EXPECT_FALSE(MUST(network.release(first.number, Payload::privileged)));
-        EXPECT_EQ(MUST(network.acquire()).address, first.address);
+        EXPECT_EQ(MUST(network.acquire()).attachments.front().address, first.attachments.front().address);
     });
 }
 
@@ -348,6 +350,70 @@ TEST_F(Network, FullBridgeIsAClearError) {
         const auto slot = network.acquire();
         ASSERT_FALSE(slot.has_value());
         EXPECT_THAT(slot.error().message, HasSubstr("1023 ports"));
+    });
+}
+
+TEST_F(Network, ASlotOnSeveralNetworksHasAnAddressInEach) {
+    in_user_network([] {
+        auto network = MUST(network::Network::open());
+        const auto slot = MUST(network.acquire_on({3, 0}));
+        ASSERT_EQ(slot.attachments.size(), 2U);
+        EXPECT_EQ(slot.attachments[0].network, 3U);
+        EXPECT_EQ(slot.attachments[0].address, "10.89.18.2");
+        EXPECT_EQ(slot.attachments[1].address, "10.89.0.2");
+        const auto sibling = MUST(network.acquire());
+        as_payload(slot.netns.get(), [&] {
+            EXPECT_TRUE(ping("10.89.18.1"));
+            EXPECT_TRUE(ping("10.89.0.1"));
+            EXPECT_TRUE(ping(sibling.attachments.front().address));
+        });
+        EXPECT_FALSE(MUST(network.release(slot.number))) << "it is not recycled";
+        const auto again = MUST(network.acquire_on({3}));
+        EXPECT_NE(again.attachments[0].address, "10.89.18.2") << "the address that was free for longest";
+    });
+}
+
+TEST_F(Network, ANetworkInUseIsNotRemoved) {
+    in_user_network([] {
+        auto network = MUST(network::Network::open());
+        auto slot = MUST(network.acquire_on({7}));
+        const auto refused = network.remove_network(7);
+        ASSERT_FALSE(refused.has_value());
+        EXPECT_EQ(refused.error().kind, ErrorKind::conflict);
+        const auto number = slot.number;
+        slot = {};
+        (void) MUST(network.release(number));
+        MUST_VOID(network.remove_network(7));
+        auto netlink = MUST(Netlink::open());
+        EXPECT_FALSE(netlink.link("sqb7").has_value());
+        EXPECT_FALSE(network.remove_network(0).has_value());
+        EXPECT_FALSE(network.acquire_on({kNamedNetworks + 1}).has_value());
+    });
+}
+
+TEST_F(Network, ABridgeThatWasDeletedIsMadeAgain) {
+    in_user_network([] {
+        auto network = MUST(network::Network::open());
+        auto watch = MUST(LinkWatch::open());
+        const auto one = MUST(network.acquire()), two = MUST(network.acquire());
+        const auto named = MUST(network.acquire_on({1})), other = MUST(network.acquire_on({1}));
+        EXPECT_FALSE(watch.has_lost_bridge()) << "links come and go";
+        EXPECT_FALSE(MUST(network.repair()));
+        ASSERT_EQ(std::system("ip link delete squish0 && ip link delete sqb1"), 0);
+        as_payload(one.netns.get(), [&] { EXPECT_FALSE(ping(two.attachments.front().address)); });
+        EXPECT_TRUE(watch.has_lost_bridge());
+        EXPECT_TRUE(MUST(network.repair()));
+        as_payload(one.netns.get(), [&] {
+            EXPECT_TRUE(ping(network.gateway()));
+            EXPECT_TRUE(ping(two.attachments.front().address));
+        });
+        as_payload(named.netns.get(), [&] {
+            EXPECT_TRUE(ping("10.89.16.1"));
+            EXPECT_TRUE(ping(other.attachments.front().address));
+        });
+        const auto fresh = MUST(network.acquire());
+        as_payload(fresh.netns.get(), [&] { EXPECT_TRUE(ping(one.attachments.front().address)); });
+        EXPECT_FALSE(MUST(network.repair()));
     });
 }
 

@@ -117,9 +117,14 @@ inline sockaddr_in endpoint(const std::string& address, int port) {
     return where;
 }
 
-// A TCP listener in the namespace that the caller is in; port 0 lets the kernel choose.
-inline UniqueFd listen_tcp(const std::string& address, int port) {
+// A TCP listener in the namespace that the caller is in, on one interface only where one is given; port 0 lets the
+// kernel choose.
+inline UniqueFd listen_tcp(const std::string& address, int port, const char* interface = nullptr) {
     UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (interface) {
+        const auto length = static_cast<socklen_t>(std::strlen(interface));
+        EXPECT_EQ(::setsockopt(listener.get(), SOL_SOCKET, SO_BINDTODEVICE, interface, length), 0);
+    }
     const auto where = endpoint(address, port);
     EXPECT_EQ(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&where), sizeof where), 0)
         << address << ":" << port << ": " << std::strerror(errno);

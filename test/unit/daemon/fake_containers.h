@@ -81,9 +81,42 @@ public:
     Task<std::vector<StoredLayer>> prune() override { co_return std::vector<StoredLayer>(); }
 };
 
+// Networks that are a list.
+class FakeNetworks : public Networks {
+public:
+    std::map<std::string, NetworkInfo> all;
+
+    Task<NetworkInfo> create(std::string name) override {
+        if (all.contains(name))
+            co_return fail(ErrorKind::conflict, "there is a network '" + name + "' already");
+        auto& network = all[name];
+        network.name = name;
+        network.subnet = "10.89.16.0/24";
+        co_return network;
+    }
+    Task<void> remove(std::string name) override {
+        if (all.erase(name) == 0)
+            co_return fail(ErrorKind::not_found, "there is no network '" + name + "'");
+        co_return Result<void>();
+    }
+    Task<std::vector<NetworkInfo>> list() override {
+        std::vector<NetworkInfo> out;
+        for (const auto& [name, network] : all)
+            out.push_back(network);
+        co_return out;
+    }
+    Task<NetworkInfo> inspect(std::string name) override {
+        if (!all.contains(name))
+            co_return fail(ErrorKind::not_found, "there is no network '" + name + "'");
+        co_return all.at(name);
+    }
+};
+
 class FakeContainers : public Containers {
 public:
     FakeLayers fake_layers;
+    FakeNetworks fake_networks;
+    Networks& networks() override { return fake_networks; }
     Layers& layers() override { return fake_layers; }
     struct Fake {
         ContainerInfo info;

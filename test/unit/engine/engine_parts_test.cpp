@@ -294,6 +294,9 @@ protected:
         info.ports[1].activation = true;
         info.ports[1].name = "web";
         record.leaving = {port(8082)};
+        record.networks = {{"default", 0, 0}, {"backend", 3, 5}};
+        info.networks = {{"default", "eth0", "10.89.0.7", "fd73:7175:6973::7", {"web", "0123456789ab"}},
+                         {"backend", "eth1", "10.89.18.2", "", {"web", "0123456789ab"}}};
         info.mounts = {{"/data/base", "/", "base", true}, {"/srv", "/data", "data", false}};
         info.stdout_log = folder_ + "/stdout.log";
         info.terminal = false;
@@ -318,6 +321,13 @@ TEST_F(RecordFile, ComesBackAsItWasWritten) {
     const auto back = MUST(load_it());
     const auto &was = record.info, &is = back->info;
     EXPECT_EQ(is.id, was.id);
+    ASSERT_EQ(is.networks.size(), 2U);
+    EXPECT_EQ(is.networks[1].network, "backend");
+    EXPECT_EQ(is.networks[1].address, "10.89.18.2");
+    EXPECT_EQ(is.networks[0].names, was.networks[0].names);
+    ASSERT_EQ(back->network.attachments.size(), 2U);
+    EXPECT_EQ(back->network.attachments[1].network, 3U);
+    EXPECT_EQ(back->networks[1].number, 3U);
     EXPECT_EQ(is.name, was.name);
     EXPECT_EQ(is.state, was.state);
     EXPECT_EQ(is.pid, was.pid);

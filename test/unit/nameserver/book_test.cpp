@@ -66,8 +66,8 @@ TEST(Book, IsReplacedAsAWhole) {
 
 TEST(Book, RefusesWhatIsNoHost) {
     const std::pair<HostText, const char*> cases[] = {
-        {{{}, "10.89.0.2", ""}, "1 to 64 names"},
-        {{std::vector<std::string>(65, "a"), "10.89.0.2", ""}, "1 to 64 names"},
+        {{{}, "10.89.0.2", ""}, "1 to 80 names"},
+        {{std::vector<std::string>(81, "a"), "10.89.0.2", ""}, "1 to 80 names"},
         {{{""}, "10.89.0.2", ""}, "'' is no host name"},
         {{{"a..b"}, "10.89.0.2", ""}, "no host name"},
         {{{"a b"}, "10.89.0.2", ""}, "no host name"},

@@ -29,8 +29,11 @@ TEST(AddressPlan, LinkNamesAreRecognisedExactly) {
     EXPECT_EQ(link_name(4094), "sq4094");
     for (auto number = kFirstNumber; number <= kLastNumber; ++number)
         ASSERT_EQ(number_of_link(link_name(number)), number);
-    for (const auto* other :
-         {"squish0", "sq", "sq1", "sq0", "sq4095", "sq02", "sq2x", "xsq2", "eth0", "", "sq99999999999999999999"})
+    for (NetworkId network = 1; network <= kNamedNetworks; ++network)
+        for (auto host = kFirstNumber; host <= kLastNamedHost; ++host)
+            ASSERT_EQ(number_of_link(link_name(number_in(network, host))), number_in(network, host));
+    for (const auto* other : {"squish0", "sq", "sq1", "sq0", "sq4095", "sq4096", "sq4097", "sq4351", "sq65535", "sq02",
+                              "sq2x", "xsq2", "eth0", "", "sq99999999999999999999"})
         EXPECT_EQ(number_of_link(other), std::nullopt) << other;
 }
 
