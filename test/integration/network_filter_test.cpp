@@ -116,7 +116,7 @@ TEST_F(NetworkFilter, RulesAreThereOnceHoweverOftenItIsOpened) {
             return found;
         };
         EXPECT_EQ(count("table inet squish"), 1U);
-        EXPECT_EQ(count("masquerade"), 1U) << rules;
+        EXPECT_EQ(count("masquerade"), 2U) << rules; // each uplink's
         EXPECT_EQ(count("policy drop"), 2U);
         const auto refused = apply_rules("add table inet squish\nadd rule inet squish nowhere accept");
         ASSERT_FALSE(refused.has_value());
