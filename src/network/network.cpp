@@ -175,7 +175,7 @@ Result<void> Network::set_up_host_loopback() {
     if (!link)
         return fail(ErrorKind::unavailable, "there is no uplink '" + options_.rules.loopback + "'");
     TRY(unless_there(netlink_.send(add_address(link->index, kHostLoopbackOwn, kHostLoopbackPrefix))));
-    return netlink_.send(bring_up(link->index));
+    return netlink_.send(bring_up_with_mtu(link->index, options_.mtu));
 }
 
 Result<void> Network::allow_host_loopback(std::uint32_t number) {
