@@ -4,7 +4,7 @@
 //   spare_cells = 2        # containers built ahead
 //   [uplink]
 //   driver = "auto"        # "slirp4netns", "pasta"
-//   mtu = 65520
+//   mtu = 9000
 //   [layers]
 //   alpine_mirrors = ["https://dl-cdn.alpinelinux.org/alpine"]   # asked in this order
 //   [[layers.sources]]     # where other layers come from; the first that has a name decides

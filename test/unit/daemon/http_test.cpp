@@ -67,6 +67,7 @@ TEST(Config, HasDefaults) {
     const auto config = parse_config("", "squishd.toml");
     ASSERT_TRUE(config);
     EXPECT_EQ(config->log_limit, 16U << 20);
+    EXPECT_EQ(config->uplink_mtu, 9000U);
     EXPECT_TRUE(read_config("/nonexistent/squishd.toml"));
 }
 
