@@ -22,7 +22,6 @@ struct Paths {
     [[nodiscard]] std::string layers_socket() const { return state + "/layers.sock"; }
     [[nodiscard]] std::string forward_socket() const { return state + "/forward.sock"; }
     [[nodiscard]] std::string nameserver_socket() const { return state + "/dns.sock"; }
-    [[nodiscard]] std::string uplink_socket() const { return state + "/uplink.sock"; }
 };
 
 // From the environment and /proc/self/exe. Makes nothing. The programs of squish are PREFIX/bin/X or

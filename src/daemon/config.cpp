@@ -59,6 +59,24 @@ LayerSource read_source(const reader::Node& node) {
     return source;
 }
 
+void read_uplink(const reader::Node& node, EngineConfig& config) {
+    const auto table = node.table({"driver", "mtu"});
+    if (const auto mtu = table.get("mtu"))
+        config.uplink_mtu = static_cast<std::uint32_t>(mtu->integer(1280, 65520).value_or(config.uplink_mtu));
+    const auto driver = table.get("driver");
+    const auto text = driver ? driver->string() : std::nullopt;
+    if (!text)
+        return;
+    if (*text == "auto")
+        config.uplink_driver = uplink::Choice::automatic;
+    else if (*text == "slirp4netns")
+        config.uplink_driver = uplink::Choice::slirp4netns;
+    else if (*text == "pasta")
+        config.uplink_driver = uplink::Choice::pasta;
+    else
+        driver->fail("must be \"auto\", \"slirp4netns\" or \"pasta\"");
+}
+
 void read_layers(const reader::Node& node, LayerSettings& settings) {
     constexpr std::size_t kMostMirrors = 16, kMostSources = 32;
     const auto table = node.table({"alpine_mirrors", "sources"});
@@ -81,11 +99,8 @@ EngineConfig read_tables(const reader::Value& tree, reader::Report& report) {
         config.log_limit = read_log_limit(*node, config.log_limit);
     if (const auto node = top.get("spare_cells"))
         config.spare_cells = static_cast<std::uint32_t>(node->integer(0, kMostSpareCells).value_or(config.spare_cells));
-    if (const auto node = top.get("uplink")) {
-        const auto uplink = node->table({"mtu"});
-        if (const auto mtu = uplink.get("mtu"))
-            config.uplink_mtu = static_cast<std::uint32_t>(mtu->integer(1280, 65520).value_or(config.uplink_mtu));
-    }
+    if (const auto node = top.get("uplink"))
+        read_uplink(*node, config);
     if (const auto node = top.get("layers"))
         read_layers(*node, config.layers);
     return config;

@@ -3,7 +3,8 @@
 //   log_limit = "16M"      # kept of each log stream of a container
 //   spare_cells = 2        # containers built ahead
 //   [uplink]
-//   mtu = 65520
+//   driver = "auto"        # "slirp4netns", "pasta"
+//   mtu = 9000
 //   [layers]
 //   alpine_mirrors = ["https://dl-cdn.alpinelinux.org/alpine"]   # asked in this order
 //   [[layers.sources]]     # where other layers come from; the first that has a name decides

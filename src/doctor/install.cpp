@@ -20,7 +20,7 @@ constexpr auto kReinstall = "install squish again: ./setup.sh install";
 Check check_runtime_folder(const Paths& paths) {
     Check check{"state folder", State::ok, "'" + printable(paths.state) + "'", ""};
     for (const auto& socket :
-         {paths.socket, paths.keeper_socket(), paths.stager_socket(), paths.forward_socket(), paths.uplink_socket()})
+         {paths.socket, paths.keeper_socket(), paths.stager_socket(), paths.forward_socket()})
         if (socket.size() > kMaxSocketPath)
             return {check.name, State::fail,
                     "the socket '" + printable(socket) + "' would have a path longer than 107 bytes",

@@ -275,6 +275,11 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request, const s
     CO_TRY(bind_ports(*record, request.file.ports));
     CO_TRY_TO(auto cell, co_await ground_->take_cell(mode, networks));
     take_place(*record, std::move(cell.network));
+    if (mode == NetworkMode::bridge && request.file.network.host_loopback)
+        if (auto allowed = co_await ground_->allow_host_loopback(record->network.number); !allowed) {
+            ground_->discard(std::move(cell));
+            co_return std::unexpected(std::move(allowed).error());
+        }
     const auto naming = begin(executor_, [this, record] { return add_names(record); });
     const auto cell_at = monotonic_ns();
     const auto prepared = [&]() -> Result<void> {
@@ -286,7 +291,7 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request, const s
                 return fail_errno(std::string("chmod '") + name + "'");
             return os::write_all(file.get(), text);
         };
-        TRY(put("hosts", plan::hosts_file(plan.hostname, info.address)));
+        TRY(put("hosts", plan::hosts_file(plan, info.address)));
         TRY(put("hostname", plan.hostname + "\n"));
         TRY(open_logs(*record, request.io));
         return save(*record);

@@ -12,6 +12,7 @@
 #include "base/unique_fd.h"
 #include "pull/provider.h"
 #include "squishfile/squishfile.h"
+#include "uplink/uplink.h"
 
 #include <boost/asio/io_context.hpp>
 #include <chrono>
@@ -31,7 +32,8 @@ namespace squish {
 struct EngineConfig {
     std::uint64_t log_limit = 16 << 20; // bytes kept per stream and container
     std::uint32_t spare_cells = 2;      // containers built ahead
-    std::uint32_t uplink_mtu = 65520;
+    std::uint32_t uplink_mtu = 9000; // docs/networking.md, "MTU"
+    uplink::Choice uplink_driver = uplink::Choice::automatic;
     LayerSettings layers;
 };
 

@@ -4,13 +4,15 @@
 #include "os/file.h"
 #include "os/process.h"
 #include "plan/launch_plan.h"
-#include "uplink/slirp4netns.h"
+#include "uplink/uplink.h"
 
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <csignal>
 #include <fcntl.h>
+#include <iterator>
+#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -168,9 +170,10 @@ void Ground::lose_keeper() {
     stager_.reset();
     forwarder_.reset();
     nameserver_.reset();
-    if (uplink_watch_)
-        uplink_watch_->cancel();
-    uplink_pid_ = 0;
+    end_uplink(way_out_);
+    end_uplink(to_loopback_);
+    host_loopback_.clear();
+    host_loopback_told_.clear();
     prelude_with_sysfs_.reset();
     prelude_without_.reset();
     if (std::exchange(lost_number_, keeper_number_) != keeper_number_)
@@ -298,7 +301,7 @@ bool Ground::has_networks(const std::vector<std::uint32_t>& networks) const {
 Task<void> Ground::need_network(std::vector<std::uint32_t> networks) {
     for (int attempt = 0; attempt < 3;) {
         CO_TRY(co_await need_stager());
-        if (has_networks(networks) && uplink_pid_ && nameserver_ && nameserver_->is_open())
+        if (has_networks(networks) && way_out_.pid && nameserver_ && nameserver_->is_open())
             co_return Result<void>{};
         attempt += network_gate_.running ? 0 : 1; // those of others may be for other networks
         auto started =
@@ -319,6 +322,8 @@ Task<void> Ground::start_network(std::vector<std::uint32_t> networks) {
             networks.push_back(number);
         networks_[kDefaultNetwork].facts = std::move(answer.body);
         network_up_ = true;
+        host_loopback_told_.clear(); // a new filter
+        restore_host_loopback();
     }
     for (const auto number : networks) {
         if (networks_.contains(number))
@@ -334,8 +339,8 @@ Task<void> Ground::start_network(std::vector<std::uint32_t> networks) {
         CO_TRY_TO(nameserver_, co_await start_helper("squish-dns", paths_.nameserver_socket(), Link::OnClosed(nothing),
                                                      HelperClient::OnEvent()));
     }
-    if (!uplink_pid_)
-        CO_TRY(co_await start_uplink());
+    if (!way_out_.pid)
+        CO_TRY(co_await start_uplink(way_out_));
     co_return co_await serve_names();
 }
 
@@ -417,20 +422,84 @@ asio::awaitable<void> Ground::remove_host(std::uint32_t network, std::string con
     (void) co_await nameserver_->ask(host_request("host.remove", network, std::move(host)));
 }
 
-Task<void> Ground::start_uplink() {
-    if (auto kept = co_await keeper_->take("uplink"); kept && kept->size() == 2 && !os::has_ended((*kept)[1].get())) {
-        if (const auto pid = os::pid_of((*kept)[1].get())) {
-            uplink_pid_ = *pid;
-            watch_uplink(Pidfd(std::move((*kept)[1])));
+// The second uplink, and the stager knows who may use it.
+Task<void> Ground::tell_host_loopback() {
+    const auto slots = host_loopback_; // those of now
+    if (!slots.empty()) {
+        if (!to_loopback_.pid)
+            CO_TRY(co_await start_uplink(to_loopback_));
+        if (!stager_)
+            co_return fail(ErrorKind::unavailable, "squish-stager is gone", "try again");
+        auto request = to_request("network.host_loopback");
+        request["slots"] = slots;
+        CO_TRY_TO(const auto answer, co_await stager_->ask(std::move(request)));
+        if (const auto unknown = answer.body.find("unknown"); unknown != answer.body.end() && unknown->is_array())
+            for (const auto& slot : *unknown)
+                if (slot.is_number_unsigned())
+                    host_loopback_.erase(slot.get<std::uint32_t>());
+    }
+    host_loopback_told_.clear();
+    std::ranges::set_intersection(slots, host_loopback_, std::inserter(host_loopback_told_, host_loopback_told_.end()));
+    co_return Result<void>{};
+}
+
+Task<void> Ground::need_host_loopback() {
+    for (int attempt = 0; attempt < 3; ++attempt) {
+        CO_TRY(co_await need_network());
+        if (host_loopback_told_ == host_loopback_ && (host_loopback_.empty() || to_loopback_.pid))
+            co_return Result<void>{};
+        auto told = co_await once(host_loopback_gate_, [this]() -> Task<void> { return tell_host_loopback(); });
+        CO_TRY(std::move(told));
+    }
+    co_return fail(ErrorKind::unavailable, "the way to the host's loopback does not stay up",
+                   "see '" + paths_.state + "/uplink.log'");
+}
+
+Task<void> Ground::allow_host_loopback(std::uint32_t slot) {
+    host_loopback_.insert(slot);
+    auto told = co_await need_host_loopback();
+    if (told && !host_loopback_told_.contains(slot))
+        told = fail(ErrorKind::unavailable, "the network slot has gone", "try again");
+    if (!told)
+        host_loopback_.erase(slot);
+    co_return told;
+}
+
+void Ground::retain_host_loopback(const std::vector<std::uint32_t>& slots) {
+    host_loopback_.insert(slots.begin(), slots.end());
+    restore_host_loopback();
+}
+
+// In the background: those who need it run already, and nobody else is to wait or to fail for it.
+void Ground::restore_host_loopback() {
+    if (host_loopback_.empty())
+        return;
+    asio::co_spawn(
+        executor_,
+        [this]() -> asio::awaitable<void> {
+            if (auto up = co_await need_host_loopback(); !up && !stopping_)
+                spdlog::warn("the host's loopback cannot be reached by containers: {}", up.error().text());
+        },
+        asio::detached);
+}
+
+Task<void> Ground::start_uplink(UplinkState& uplink) {
+    if (auto kept = co_await keeper_->take(uplink.kept_as);
+        kept && !kept->empty() && !os::has_ended(kept->back().get())) {
+        if (const auto pid = os::pid_of(kept->back().get())) {
+            uplink.pid = *pid;
+            watch_uplink(uplink, Pidfd(std::move(kept->back())));
             co_return Result<void>{};
         }
     }
+    CO_TRY_TO(const auto driver, uplink::choose(config_.uplink_driver));
     CO_TRY_TO(const auto log, os::open_file(paths_.state + "/uplink.log", O_RDWR | O_CREAT | O_APPEND, 0600));
-    uplink::Slirp4netnsOptions options;
+    uplink::Options options;
+    options.purpose = uplink.purpose;
     options.mtu = config_.uplink_mtu;
-    options.api_socket = paths_.uplink_socket();
     options.log_fd = log.get();
-    CO_TRY_TO(auto started, uplink::start_slirp4netns(facts_.pid, options));
+    options.folder = paths_.state;
+    CO_TRY_TO(auto started, uplink::start(driver, facts_.pid, options));
     const auto ready =
         std::make_shared<asio::posix::stream_descriptor>(executor_, ::fcntl(started.ready.get(), F_DUPFD_CLOEXEC, 0));
     asio::steady_timer deadline(executor_, std::chrono::seconds(10));
@@ -442,38 +511,64 @@ Task<void> Ground::start_uplink() {
     while (state && !*state) {
         const auto [error] = co_await ready->async_wait(asio::posix::stream_descriptor::wait_read, kAwait);
         if (error)
-            state = fail(ErrorKind::unavailable, "slirp4netns did not become ready within 10 s",
+            state = fail(ErrorKind::unavailable,
+                         std::string(uplink::to_string(driver)) + " did not become ready within 10 s",
                          "see '" + paths_.state + "/uplink.log'");
         else
             state = uplink::check_ready(started);
     }
     deadline.cancel();
-    CO_TRY(state);
-    if (!keeper_)
-        co_return fail(ErrorKind::unavailable, "the keeper is gone");
-    CO_TRY(co_await keeper_->put("uplink", list(started.exit.get(), started.pidfd.get())));
-    uplink_pid_ = started.pid;
-    watch_uplink(std::move(started.pidfd));
+    if (state && !keeper_)
+        state = fail(ErrorKind::unavailable, "the keeper is gone");
+    Result<void> kept = state ? Result<void>{} : std::unexpected(std::move(state).error());
+    if (kept) {
+        std::vector<int> fds;
+        if (started.exit)
+            fds.push_back(started.exit.get());
+        fds.push_back(started.pidfd.get());
+        kept = co_await keeper_->put(uplink.kept_as, std::move(fds));
+    }
+    if (!kept) { // one without an exit pipe would stay
+        (void) os::send_signal(started.pidfd.get(), SIGKILL);
+        co_return kept;
+    }
+    uplink.pid = started.pid;
+    watch_uplink(uplink, std::move(started.pidfd));
     co_return Result<void>{};
 }
 
 // The uplink is nobody's child; its pidfd says when it ends. It is started again at once, while there is a keeper.
-void Ground::watch_uplink(Pidfd pidfd) {
-    uplink_watch_ = std::make_shared<asio::posix::stream_descriptor>(executor_, pidfd.release());
+void Ground::watch_uplink(UplinkState& uplink, Pidfd pidfd) {
+    uplink.watch = std::make_shared<asio::posix::stream_descriptor>(executor_, pidfd.release());
     asio::co_spawn(
         executor_,
-        [this, watch = uplink_watch_]() -> asio::awaitable<void> {
+        [this, &uplink, watch = uplink.watch]() -> asio::awaitable<void> {
             const auto [error] = co_await watch->async_wait(asio::posix::stream_descriptor::wait_read, kAwait);
-            if (error || watch != uplink_watch_ || stopping_)
+            if (error || watch != uplink.watch || stopping_)
                 co_return;
-            uplink_pid_ = 0;
+            uplink.pid = 0;
+            if (uplink.purpose == uplink::Purpose::host_loopback)
+                host_loopback_told_.clear(); // its interface is to be set up again
             asio::steady_timer pause(executor_,
                                      std::chrono::milliseconds(200)); // one that dies at once must not make us spin
             co_await pause.async_wait(kAwait);
-            if (!stopping_ && keeper_ && keeper_->is_open())
+            if (stopping_ || !keeper_ || !keeper_->is_open())
+                co_return;
+            if (uplink.purpose == uplink::Purpose::host_loopback)
+                restore_host_loopback();
+            else
                 (void) co_await need_network();
         },
         asio::detached);
+}
+
+// Those with an exit pipe end by themselves when the keeper does.
+void Ground::end_uplink(UplinkState& uplink) {
+    if (const auto watch = std::exchange(uplink.watch, nullptr)) {
+        (void) os::send_signal(watch->native_handle(), SIGTERM);
+        watch->cancel();
+    }
+    uplink.pid = 0;
 }
 
 // --- cells
@@ -573,6 +668,8 @@ void Ground::discard(PreparedCell cell) {
 }
 
 void Ground::release(std::uint32_t slot) {
+    host_loopback_.erase(slot); // the stager forgets it, too
+    host_loopback_told_.erase(slot);
     if (slot == 0 || !stager_)
         return;
     asio::co_spawn(
@@ -607,6 +704,8 @@ Task<void> Ground::shut_down() {
     if (!keeper_)
         co_return Result<void>{};
     (void) co_await keeper_->shut_down();
+    end_uplink(way_out_);
+    end_uplink(to_loopback_);
     if (keeper_pidfd_)
         (void) os::wait_ended(keeper_pidfd_.get(), 6000);
     co_return Result<void>{};

@@ -17,6 +17,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -70,6 +71,11 @@ public:
     void refill(std::chrono::milliseconds pause);
     void discard(PreparedCell cell);
     void release(std::uint32_t slot);
+    // Lets the container on this slot reach the host's loopback, until the slot is released. Starts the second uplink
+    // where none has needed it yet; it then stays until the keeper ends.
+    [[nodiscard]] Task<void> allow_host_loopback(std::uint32_t slot);
+    // After a restart: these may.
+    void retain_host_loopback(const std::vector<std::uint32_t>& slots);
     // After a restart: these slots are in use, all others that were given out are not.
     void retain(const std::vector<std::uint32_t>& slots);
 
@@ -88,7 +94,7 @@ public:
     [[nodiscard]] HelperClient* forwarder() { return forwarder_.get(); }
     [[nodiscard]] const KeeperFacts& facts() const { return facts_; }
     [[nodiscard]] const plan::Machine& machine() const { return machine_; }
-    [[nodiscard]] pid_t uplink_pid() const { return uplink_pid_; }
+    [[nodiscard]] pid_t uplink_pid() const { return way_out_.pid; }
     // Ends keeper, helpers and uplink.
     [[nodiscard]] Task<void> shut_down();
     void stop_background() { stopping_ = true; }
@@ -105,8 +111,19 @@ private:
                                                                    Link::OnClosed on_closed,
                                                                    HelperClient::OnEvent on_event);
     [[nodiscard]] Task<UniqueFd> connect_helper(std::string program, std::string socket_path);
-    [[nodiscard]] Task<void> start_uplink();
-    void watch_uplink(Pidfd pidfd);
+    // One of the two uplinks (uplink/uplink.h), as long as one runs.
+    struct UplinkState {
+        uplink::Purpose purpose;
+        const char* kept_as; // its name with the keeper, which holds its descriptors
+        pid_t pid = 0;       // 0: none runs
+        std::shared_ptr<asio::posix::stream_descriptor> watch = nullptr; // its pidfd
+    };
+    [[nodiscard]] Task<void> start_uplink(UplinkState& uplink);
+    void watch_uplink(UplinkState& uplink, Pidfd pidfd);
+    void end_uplink(UplinkState& uplink);
+    [[nodiscard]] Task<void> need_host_loopback(); // the second uplink, for those in host_loopback_
+    [[nodiscard]] Task<void> tell_host_loopback();
+    void restore_host_loopback();
     [[nodiscard]] bool has_networks(const std::vector<std::uint32_t>& networks) const;
     [[nodiscard]] Task<void> start_network(std::vector<std::uint32_t> networks);
     [[nodiscard]] Task<void> serve_names();
@@ -129,15 +146,17 @@ private:
     plan::Machine machine_;
     std::unique_ptr<KeeperClient> keeper_;
     std::unique_ptr<HelperClient> stager_, forwarder_, nameserver_;
-    Gate keeper_gate_, stager_gate_, network_gate_, forwarder_gate_, layers_gate_;
+    Gate keeper_gate_, stager_gate_, network_gate_, forwarder_gate_, layers_gate_, host_loopback_gate_;
     bool network_up_ = false;
     struct NetworkFacts {
         wire::Json facts;    // as the stager tells them
         bool served = false; // by the present squish-dns
     };
     std::map<std::uint32_t, NetworkFacts> networks_; // those that are up
-    pid_t uplink_pid_ = 0;
-    std::shared_ptr<asio::posix::stream_descriptor> uplink_watch_;
+    UplinkState way_out_{.purpose = uplink::Purpose::way_out, .kept_as = "uplink"};
+    UplinkState to_loopback_{.purpose = uplink::Purpose::host_loopback, .kept_as = "host-loopback"};
+    std::set<std::uint32_t> host_loopback_;      // slots that may reach the host's loopback
+    std::set<std::uint32_t> host_loopback_told_; // those of which the stager knows
     std::deque<PreparedCell> spare_cells_;
     bool refilling_ = false;
     asio::steady_timer refill_timer_;

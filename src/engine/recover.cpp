@@ -43,7 +43,7 @@ void Engine::Impl::load_records() {
 
 void Engine::Impl::on_connected(std::vector<KeptContainer> kept) {
     std::set<std::string> known;
-    std::vector<std::uint32_t> slots;
+    std::vector<std::uint32_t> slots, host_loopback;
     for (auto& container : kept) {
         if (container.id.starts_with(kExecPrefix)) {
             on_exec_kept(container);
@@ -76,10 +76,13 @@ void Engine::Impl::on_connected(std::vector<KeptContainer> kept) {
         record->info.pid = container.pid;
         if (record->network.number)
             slots.push_back(record->network.number);
+        if (record->network.number && record->info.file.network.host_loopback)
+            host_loopback.push_back(record->network.number);
         record->named = !record->network.attachments.empty();
         asio::co_spawn(executor_, adopt_descriptors(record), asio::detached);
     }
     ground_->retain(slots);
+    ground_->retain_host_loopback(host_loopback);
     if (auto networks = networks_in_use(); !networks.empty())
         asio::co_spawn( // whoever serves their names may be a new one
             executor_,

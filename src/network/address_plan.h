@@ -10,6 +10,8 @@
 //                         gateway .1; the slot number goes on: 10.89.0.0 + N
 //   10.89.255.0/24        the last of 240
 //   10.0.2.0/24           the uplink (slirp4netns): .2 its router, .3 its DNS server, .100 our end, "tap0"
+//   10.0.3.0/24           the second uplink, for the host's loopback: .2 stands for the host's 127.0.0.1, .100 our end,
+//                         "tap1"; made when the first container that may use it starts
 //
 // A slot's number is in everything that belongs to it, so that nothing has to be remembered across a restart:
 // host side of the veth "sqN", ifindex kFirstIfindex + N, address 10.89.0.0 + N, MAC 02:73 + address.
@@ -48,6 +50,8 @@ inline constexpr Ipv4 kAllNetworks = ipv4(10, 89, 0, 0);
 inline constexpr unsigned kAllNetworksPrefix = 16;
 inline constexpr Ipv4 kDefaultNetwork = kAllNetworks;
 inline constexpr unsigned kDefaultPrefix = 20;
+inline constexpr Ipv4 kHostLoopbackOwn = ipv4(10, 0, 3, 100);
+inline constexpr unsigned kHostLoopbackPrefix = 24;
 inline constexpr Ipv4 kGateway = ipv4(10, 89, 0, 1);
 
 // A network: 0 is the default one, 1 to kNamedNetworks are those with names.

@@ -97,6 +97,7 @@ Result<Slot> Network::acquire_on(const std::vector<NetworkId>& networks) {
 }
 
 Result<Slot> Network::slot_of(std::uint32_t number) {
+    TRY(forbid_host_loopback(number)); // whoever had it before and was not released
     auto& held = held_.at(number);
     Slot slot;
     slot.number = number;
@@ -170,7 +171,34 @@ Result<bool> Network::prepare(std::size_t wanted) {
     return true;
 }
 
+Result<void> Network::set_up_host_loopback() {
+    const auto link = netlink_.link(options_.rules.loopback);
+    if (!link)
+        return fail(ErrorKind::unavailable, "there is no uplink '" + options_.rules.loopback + "'");
+    TRY(unless_there(netlink_.send(add_address(link->index, kHostLoopbackOwn, kHostLoopbackPrefix))));
+    return netlink_.send(bring_up_with_mtu(link->index, options_.mtu));
+}
+
+Result<void> Network::allow_host_loopback(std::uint32_t number) {
+    const bool known = number <= number_in(kNamedNetworks, kLastNamedHost) && is_elsewhere(number);
+    if (!known && (!held_.contains(number) || std::ranges::count(spares_, number) != 0 ||
+                   std::ranges::count(aside_, number) != 0))
+        return fail(ErrorKind::not_found, "no network slot " + std::to_string(number) + " is in use");
+    on_host_loopback_.insert(number); // first: a half-done one is taken back, too
+    return apply_rules(allow_host_loopback_text(to_string(address_of(number))));
+}
+
+// Not without the filter's word: an address that may still reach the host's loopback is given to nobody.
+Result<void> Network::forbid_host_loopback(std::uint32_t number) {
+    if (!on_host_loopback_.contains(number))
+        return {};
+    TRY(apply_rules(forbid_host_loopback_text(to_string(address_of(number)))));
+    on_host_loopback_.erase(number);
+    return {};
+}
+
 Result<bool> Network::release(std::uint32_t number, Payload payload) {
+    TRY(forbid_host_loopback(number));
     if (number <= number_in(kNamedNetworks, kLastNamedHost) && is_elsewhere(number))
         return false;
     if (!held_.contains(number) || std::ranges::count(spares_, number) != 0 || std::ranges::count(aside_, number) != 0)

@@ -42,6 +42,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -108,6 +109,13 @@ public:
     // where there is none of that number.
     [[nodiscard]] Result<bool> release(std::uint32_t number, Payload payload = Payload::confined);
 
+    // The second uplink's interface is there, unconfigured: gives it its address and brings it up. Does again what was
+    // done before. unavailable where there is no such interface.
+    [[nodiscard]] Result<void> set_up_host_loopback();
+    // Whether the container on this slot may reach the host's loopback, through that. It may no more once the slot is
+    // released. not_found where no such slot is in use.
+    [[nodiscard]] Result<void> allow_host_loopback(std::uint32_t number);
+
     [[nodiscard]] std::string gateway() const { return to_string(kGateway); }
     [[nodiscard]] unsigned prefix_length() const { return kDefaultPrefix; }
     [[nodiscard]] std::uint32_t mtu() const { return options_.mtu; }
@@ -131,6 +139,7 @@ private:
     [[nodiscard]] Result<std::uint32_t> connect(NetworkId network, int netns, std::uint32_t position);
     [[nodiscard]] Result<std::uint32_t> take_number(NetworkId network);
     [[nodiscard]] Numbers& numbers_of(NetworkId network);
+    [[nodiscard]] Result<void> forbid_host_loopback(std::uint32_t number);
     [[nodiscard]] bool is_elsewhere(std::uint32_t number);
     void mark_elsewhere(std::uint32_t number);
     [[nodiscard]] Result<void> look_for_vanished();
@@ -150,8 +159,9 @@ private:
     std::map<NetworkId, Numbers> named_numbers_; // of the others: host numbers
     std::map<std::uint32_t, Held> held_;         // in use, spare or aside; the key is the number in the first network
     std::deque<std::uint32_t> spares_;
-    std::deque<std::uint32_t> aside_;    // not clean when released, the oldest first
-    std::vector<std::uint32_t> leaving_; // let go by us, perhaps not gone yet
+    std::deque<std::uint32_t> aside_;          // not clean when released, the oldest first
+    std::set<std::uint32_t> on_host_loopback_; // slots that may reach the host's loopback
+    std::vector<std::uint32_t> leaving_;       // let go by us, perhaps not gone yet
 };
 
 } // namespace squish::network

@@ -112,6 +112,13 @@ Request bring_up(std::uint32_t index) {
     return change(index, changes.get(), "bring up link " + std::to_string(index));
 }
 
+Request bring_up_with_mtu(std::uint32_t index, std::uint32_t mtu) {
+    const Link changes(rtnl_link_alloc());
+    rtnl_link_set_flags(changes.get(), IFF_UP);
+    rtnl_link_set_mtu(changes.get(), mtu);
+    return change(index, changes.get(), "bring up link " + std::to_string(index));
+}
+
 Request bring_up_hardened(std::uint32_t index) {
     const Link changes(rtnl_link_alloc());
     rtnl_link_set_flags(changes.get(), IFF_UP);

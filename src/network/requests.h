@@ -37,6 +37,7 @@ struct Veth {
 // Brings a link up; with `hardened`, sets its IPv4 configuration first: no redirects, no source routes, no
 // reverse path filter (the forwarder speaks with clients' addresses over lo).
 [[nodiscard]] Request bring_up(std::uint32_t index);
+[[nodiscard]] Request bring_up_with_mtu(std::uint32_t index, std::uint32_t mtu);
 [[nodiscard]] Request bring_up_hardened(std::uint32_t index);
 
 [[nodiscard]] Request add_address(std::uint32_t index, Ipv4 address, unsigned prefix);

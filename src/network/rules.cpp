@@ -36,18 +36,32 @@ Result<std::string> run(const std::string& text) {
 // A container may: reach its siblings (on the bridge itself, not through here), go out through the uplink with its own
 // address, ping its gateway and ask it for names (squish-dns, which listens on each bridge by itself).
 // It may not: reach another network's containers, nor anything on the uplink's network (its router 10.0.2.2 stands for
-// the host), nor any other service in this namespace, nor send with a foreign source address. From outside nothing
+// the host), nor any other service in this namespace, nor send with a foreign source address. Of the second uplink's
+// network only the one address that is the host's loopback is reached, and only by the containers in the set; that is
+// asked of every packet, both ways and before connection tracking: what the former owner of an address had established
+// is nothing to the next. This namespace's own processes do not use it at all. From outside nothing
 // comes in but answers: published ports do not pass here, the forwarder connects inside the container's own namespace.
 constexpr std::string_view kRules = R"(add table inet squish
 delete table inet squish
 table inet squish {
+    set host_loopback {
+        type ipv4_addr
+    }
     chain forward {
         type filter hook forward priority filter; policy drop;
+        oifname "$LOOPBACK" jump to_host_loopback
+        iifname "$LOOPBACK" ip daddr != @host_loopback drop
+        iifname "$LOOPBACK" meta nfproto != ipv4 drop
         ct state invalid drop
         ct state established,related accept
         iifname "$BRIDGE" oifname "$BRIDGE" accept comment "siblings, where br_netfilter sends them here"
         iifname "$BRIDGE" oifname "$UPLINK" ip saddr $CONTAINERS jump outgoing
         iifname "$NAMED" oifname "$UPLINK" ip saddr $CONTAINERS jump outgoing
+    }
+    chain to_host_loopback {
+        ct state invalid drop
+        ip saddr @host_loopback ip daddr $HOST_ADDRESS accept
+        reject with icmpx type admin-prohibited
     }
     chain outgoing {
         ip daddr $UPLINK_NETWORK reject with icmp type admin-prohibited
@@ -66,8 +80,13 @@ table inet squish {
         udp dport 53 accept
         tcp dport 53 accept
     }
+    chain output {
+        type filter hook output priority filter; policy accept;
+        oifname "$LOOPBACK" reject with icmpx type admin-prohibited
+    }
     chain postrouting {
         type nat hook postrouting priority srcnat; policy accept;
+        oifname "$LOOPBACK" ip saddr $CONTAINERS masquerade
         oifname "$UPLINK" ip saddr $CONTAINERS masquerade
     }
 }
@@ -77,6 +96,8 @@ table inet squish {
 
 std::string rules_text(const RuleOptions& options) {
     const std::vector<std::pair<std::string_view, std::string>> values = {
+        {"$LOOPBACK", options.loopback},
+        {"$HOST_ADDRESS", options.loopback_host},
         {"$UPLINK_NETWORK", options.uplink_network}, // before $UPLINK, its beginning
         {"$UPLINK", options.uplink},
         {"$BRIDGE", options.bridge},
@@ -89,6 +110,15 @@ std::string rules_text(const RuleOptions& options) {
         for (std::size_t at = 0; (at = text.find(name, at)) != std::string::npos; at += value.size())
             text.replace(at, name.size(), value);
     return text;
+}
+
+std::string allow_host_loopback_text(const std::string& address) {
+    return "add element inet squish host_loopback { " + address + " }\n";
+}
+
+std::string forbid_host_loopback_text(const std::string& address) {
+    // To delete what is not there is an error; to add what is there is none.
+    return allow_host_loopback_text(address) + "delete element inet squish host_loopback { " + address + " }\n";
 }
 
 Result<void> apply_rules(const std::string& text) {

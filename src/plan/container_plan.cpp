@@ -85,9 +85,12 @@ void plan_environment(const Squishfile& file, const std::vector<Layer>& layers, 
 
 } // namespace
 
-std::string hosts_file(const std::string& hostname, const std::string& address) {
+std::string hosts_file(const ContainerPlan& plan, const std::string& address) {
     std::string text = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
-    text += (address.empty() ? "127.0.1.1" : address) + "\t" + hostname + "\n";
+    text += (address.empty() ? "127.0.1.1" : address) + "\t" + plan.hostname + "\n";
+    if (plan.host_loopback) // 10.0.3.2: uplink/uplink.h
+        text +=
+            std::string(plan.network == NetworkMode::host ? "127.0.0.1" : "10.0.3.2") + "\t" + kHostLoopbackName + "\n";
     return text;
 }
 
@@ -111,6 +114,7 @@ Result<ContainerPlan> plan_container(const Squishfile& file, const std::vector<L
     plan.id = id;
     plan.machine = machine;
     plan.network = file.network.mode;
+    plan.host_loopback = file.network.host_loopback;
     plan.hostname = name.substr(0, 63); // HOST_NAME_MAX is 64
     const auto rootfs = std::ranges::find(layers, true, &Layer::rootfs);
     const bool built_in = rootfs == layers.end() || rootfs->path.empty();

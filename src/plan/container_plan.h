@@ -60,6 +60,7 @@ struct ContainerPlan {
     std::string work_folder = "/";
     UserSpec user;
     NetworkMode network = NetworkMode::bridge;
+    bool host_loopback = false;       // may reach the host's loopback
     std::vector<std::string> sockets; // the names of the listening sockets that the payload gets, in order
     bool own_tmp = true;              // a private tmpfs on /tmp (false where the squishfile mounts something there)
     Machine machine;
@@ -82,7 +83,9 @@ struct ContainerPlan {
 [[nodiscard]] Result<RunSpec> default_command(const std::vector<Layer>& layers);
 
 // Contents of the generated files.
-[[nodiscard]] std::string hosts_file(const std::string& hostname, const std::string& address);
+[[nodiscard]] std::string hosts_file(const ContainerPlan& plan, const std::string& address);
+
+inline constexpr const char* kHostLoopbackName = "host.squish.internal"; // in /etc/hosts of those who may reach it
 
 inline constexpr const char* kSdkFolder = "/sdk"; // in every root: layers can be attached there later
 inline constexpr const char* kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

@@ -158,7 +158,7 @@ std::vector<PortSpec> read_ports(const Node& node) {
 NetworkSpec read_network(const Node& node) {
     NetworkSpec network;
     network.at = node.key_at();
-    const auto table = node.table({"mode", "networks", "aliases"});
+    const auto table = node.table({"mode", "networks", "aliases", "host_loopback"});
     const auto mode = read_mode(table);
     network.mode = mode.value_or(NetworkMode::bridge);
     const auto read = [&](std::string_view key, std::string_view what) -> std::vector<std::string> {
@@ -172,6 +172,11 @@ NetworkSpec read_network(const Node& node) {
     };
     network.networks = read("networks", "a network");
     network.aliases = read("aliases", "a container");
+    if (const auto flag = table.get("host_loopback")) {
+        network.host_loopback = flag->boolean().value_or(false);
+        if (network.host_loopback && network.mode == NetworkMode::none)
+            flag->fail("needs network.mode = \"bridge\": with \"none\" the container reaches nothing but itself");
+    }
     return network;
 }
 

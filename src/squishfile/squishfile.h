@@ -76,6 +76,7 @@ struct NetworkSpec {
     NetworkMode mode = NetworkMode::bridge;
     std::vector<std::string> networks;
     std::vector<std::string> aliases;
+    bool host_loopback = false; // the host's loopback is reached, at host.squish.internal
     Position at;
     bool operator==(const NetworkSpec&) const = default;
 };

@@ -105,6 +105,8 @@ Json network_json(const Squishfile& file) {
         out["networks"] = file.network.networks;
     if (!file.network.aliases.empty())
         out["aliases"] = file.network.aliases;
+    if (file.network.host_loopback)
+        out["host_loopback"] = true;
     return out;
 }
 
@@ -181,7 +183,7 @@ constexpr std::array<Section, 10> kSections{{
     {"network",
      [](const Squishfile& file) {
          return file.network.mode != NetworkMode::bridge || !file.network.networks.empty() ||
-                !file.network.aliases.empty();
+                !file.network.aliases.empty() || file.network.host_loopback;
      },
      network_json},
     {"resources", [](const Squishfile& file) { return file.resources.any(); }, resources_json},

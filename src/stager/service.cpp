@@ -124,6 +124,8 @@ Result<Reply> Service::handle(const Json& request) {
         return network_release(request);
     if (op == "network.retain")
         return network_retain(request);
+    if (op == "network.host_loopback")
+        return network_host_loopback(request);
     if (op == "network.isolated")
         return isolated_network();
     return fail(ErrorKind::invalid, "unknown request '" + printable(op) + "'");
@@ -293,6 +295,27 @@ Result<Reply> Service::network_release(const Json& request) {
     given_.erase(static_cast<std::uint32_t>(number));
     Reply reply;
     reply.fields["recycled"] = TRY(network_->release(static_cast<std::uint32_t>(number)));
+    return reply;
+}
+
+// The second uplink is there (again), and these slots may use it, besides those that may already. One whose container
+// has ended meanwhile must not be in the others' way.
+Result<Reply> Service::network_host_loopback(const Json& request) {
+    if (!network_)
+        return fail(ErrorKind::unavailable, "the network is not up");
+    TRY(network_->set_up_host_loopback());
+    Json unknown = Json::array();
+    for (const auto& slot : TRY(get_array(request, "slots"))) {
+        if (!slot.is_number_unsigned() || slot.get<std::uint64_t>() > 0xFFFFFFFF)
+            return fail(ErrorKind::invalid, "malformed slot");
+        const auto allowed = network_->allow_host_loopback(slot.get<std::uint32_t>());
+        if (!allowed && allowed.error().kind != ErrorKind::not_found)
+            return std::unexpected(allowed.error());
+        if (!allowed)
+            unknown.push_back(slot);
+    }
+    Reply reply;
+    reply.fields["unknown"] = std::move(unknown);
     return reply;
 }
 

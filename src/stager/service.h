@@ -46,6 +46,7 @@ private:
     [[nodiscard]] static Result<Reply> network_describe(const wire::Json& request);
     [[nodiscard]] Result<Reply> network_release(const wire::Json& request);
     [[nodiscard]] Result<Reply> network_retain(const wire::Json& request);
+    [[nodiscard]] Result<Reply> network_host_loopback(const wire::Json& request);
     [[nodiscard]] Result<Reply> isolated_network();
 
     RootfsCache rootfs_;

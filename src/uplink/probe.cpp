@@ -26,7 +26,8 @@ bool is_program(const std::string& path) {
     return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) && ::access(path.c_str(), X_OK) == 0;
 }
 
-// Everything the program prints, stdout and stderr; it is ended after two seconds.
+} // namespace
+
 Result<std::string> output_of(const std::string& program, const std::string& argument) {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) < 0)
@@ -69,15 +70,19 @@ Result<std::string> output_of(const std::string& program, const std::string& arg
     return text;
 }
 
-} // namespace
-
-Result<std::string> find_slirp4netns() {
+std::optional<std::string> find_program(const std::string& name) {
     const char* path = std::getenv("PATH"); // NOLINT(concurrency-mt-unsafe): nobody sets it
     const std::string folders = (path ? std::string(path) + ":" : std::string()).append(kUsualFolders);
     for (const auto folder : split(folders, ':'))
         if (folder.starts_with('/'))
-            if (auto candidate = std::string(folder) + "/slirp4netns"; is_program(candidate))
+            if (auto candidate = std::string(folder) + "/" + name; is_program(candidate))
                 return candidate;
+    return std::nullopt;
+}
+
+Result<std::string> find_slirp4netns() {
+    if (auto found = find_program("slirp4netns"))
+        return *std::move(found);
     return fail(ErrorKind::unsupported, "slirp4netns is not installed: network mode \"bridge\" needs it",
                 "apt install slirp4netns");
 }
@@ -111,13 +116,16 @@ std::vector<std::string> parse_help(std::string_view text) {
 }
 
 std::vector<std::string> missing_among(const std::vector<std::string>& known) {
-    Slirp4netnsOptions everything;
-    everything.api_socket = "/api.sock";
     std::vector<std::string> missing;
-    for (const auto& argument : slirp4netns_arguments(1, everything, 3, 4)) {
-        const auto name = argument.substr(0, argument.find('='));
-        if (name.starts_with("--") && std::ranges::find(known, name) == known.end())
-            missing.push_back(name);
+    for (const auto purpose : {Purpose::way_out, Purpose::host_loopback}) {
+        Options options;
+        options.purpose = purpose;
+        for (const auto& argument : slirp4netns_arguments(1, options, 3, 4)) {
+            const auto name = argument.substr(0, argument.find('='));
+            if (name.starts_with("--") && std::ranges::find(known, name) == known.end() &&
+                std::ranges::find(missing, name) == missing.end())
+                missing.push_back(name);
+        }
     }
     return missing;
 }

@@ -1,8 +1,9 @@
-// What is known about the installed slirp4netns, for `squish doctor`.
+// What is known about the installed slirp4netns, and how drivers find and ask their programs.
 #pragma once
 
 #include "base/result.h"
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,11 @@ struct UplinkProbe {
 
 // Runs `slirp4netns --version` and `--help`, two seconds at most each.
 [[nodiscard]] Result<UplinkProbe> probe_slirp4netns();
+
+// A program of that name in PATH, or in the usual folders.
+[[nodiscard]] std::optional<std::string> find_program(const std::string& name);
+// Everything that `program argument` prints, stdout and stderr; it is ended after two seconds.
+[[nodiscard]] Result<std::string> output_of(const std::string& program, const std::string& argument);
 
 // The parts: pure.
 struct Versions {

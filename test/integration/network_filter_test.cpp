@@ -116,7 +116,7 @@ TEST_F(NetworkFilter, RulesAreThereOnceHoweverOftenItIsOpened) {
             return found;
         };
         EXPECT_EQ(count("table inet squish"), 1U);
-        EXPECT_EQ(count("masquerade"), 1U) << rules;
+        EXPECT_EQ(count("masquerade"), 2U) << rules; // each uplink's
         EXPECT_EQ(count("policy drop"), 2U);
         const auto refused = apply_rules("add table inet squish\nadd rule inet squish nowhere accept");
         ASSERT_FALSE(refused.has_value());
@@ -168,6 +168,128 @@ TEST_F(NetworkFilter, AGatewayAnswersItsOwnNetworkOnly) {
             EXPECT_NE(connect_tcp(to_string(gateway_of(2)), 53, 300), 0);
             EXPECT_TRUE(ping(to_string(gateway_of(1))));
         });
+    });
+}
+
+// A second network behind "tap1", as the uplink for the host's loopback makes it: neither up nor configured on our
+// side.
+struct HostLoopback {
+    UniqueFd netns;
+    UniqueFd host, other, datagrams; // 10.0.3.2:80, 10.0.3.3:53, 10.0.3.2:99/udp
+};
+
+UniqueFd bind_udp(const std::string& address, int port) {
+    UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    const int yes = 1;
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    const auto where = endpoint(address, port);
+    EXPECT_EQ(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&where), sizeof where), 0) << std::strerror(errno);
+    return socket;
+}
+
+// Whether a datagram comes within `timeout_ms`; `from` is then its sender.
+bool receive(int socket, sockaddr_in& from, int timeout_ms) {
+    pollfd waiting{socket, POLLIN, 0};
+    char byte = 0;
+    socklen_t length = sizeof from;
+    return ::poll(&waiting, 1, timeout_ms) == 1 &&
+           ::recvfrom(socket, &byte, 1, 0, reinterpret_cast<sockaddr*>(&from), &length) == 1;
+}
+
+void make_host_loopback(HostLoopback& far) {
+    far.netns = inside_of(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC), [] {
+        EXPECT_EQ(::unshare(CLONE_NEWNET), 0);
+        return UniqueFd(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
+    });
+    const auto path = "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(far.netns.get());
+    ASSERT_EQ(std::system(("ip link add tap1 type veth peer name far1 netns " + path).c_str()), 0);
+    (void) inside_of(far.netns.get(), [&] {
+        EXPECT_EQ(std::system("ip link set lo up && ip link set far1 up && ip address add 10.0.3.2/24 dev far1 && "
+                              "ip address add 10.0.3.3/24 dev far1 && ip route add 10.89.0.0/16 via 10.0.3.100"),
+                  0);
+        far.host = listen_tcp("10.0.3.2", 80);
+        far.other = listen_tcp("10.0.3.3", 53);
+        far.datagrams = bind_udp("10.0.3.2", 99);
+        return UniqueFd();
+    });
+}
+
+TEST_F(NetworkFilter, TheHostsLoopbackIsReachedByThoseWhoMayAndNothingElseThere) {
+    in_user_network([] {
+        auto network = MUST(Network::open());
+        EXPECT_FALSE(network.set_up_host_loopback().has_value()) << "there is no such interface yet";
+        const auto may = MUST(network.acquire());
+        const auto may_not = MUST(network.acquire());
+        HostLoopback far;
+        make_host_loopback(far);
+        MUST_VOID(network.set_up_host_loopback());
+        MUST_VOID(network.set_up_host_loopback()); // again, after the uplink's restart
+        auto netlink = MUST(Netlink::open());
+        MUST_VOID(wait_until_operational(netlink, "tap1", std::chrono::seconds(5)));
+        as_payload(may.netns.get(), [] { EXPECT_EQ(connect_tcp("10.0.3.2", 80), EHOSTUNREACH) << "not yet"; });
+        MUST_VOID(network.allow_host_loopback(may.number));
+        MUST_VOID(network.allow_host_loopback(may.number));
+        as_payload(may.netns.get(), [] {
+            EXPECT_EQ(connect_tcp("10.0.3.2", 80), 0);
+            EXPECT_EQ(connect_tcp("10.0.3.3", 53), EHOSTUNREACH) << "nothing else of that network";
+            EXPECT_EQ(connect_tcp("10.0.3.100", 80, 300), ETIMEDOUT) << "nor our end of it";
+        });
+        as_payload(may_not.netns.get(), [] {
+            EXPECT_EQ(connect_tcp("10.0.3.2", 80), EHOSTUNREACH);
+            EXPECT_EQ(connect_tcp("10.0.3.3", 53), EHOSTUNREACH);
+        });
+        EXPECT_EQ(connect_tcp("10.0.3.2", 80), EHOSTUNREACH) << "nor may squish's own processes";
+        EXPECT_EQ(network.allow_host_loopback(4000).error().kind, ErrorKind::not_found);
+        // Nothing comes in that way.
+        const auto listener = inside_of(may.netns.get(), [] { return listen_tcp("0.0.0.0", 80); });
+        (void) inside_of(far.netns.get(), [&] {
+            EXPECT_EQ(connect_tcp(may.attachments.front().address, 80, 300), ETIMEDOUT);
+            return UniqueFd();
+        });
+    });
+}
+
+// Connection tracking remembers what the first one did for half a minute and longer.
+TEST_F(NetworkFilter, TheNextOwnerOfAnAddressDoesNotReachTheHostsLoopback) {
+    in_user_network([] {
+        auto network = MUST(Network::open());
+        HostLoopback far;
+        make_host_loopback(far);
+        MUST_VOID(network.set_up_host_loopback());
+        auto netlink = MUST(Netlink::open());
+        MUST_VOID(wait_until_operational(netlink, "tap1", std::chrono::seconds(5)));
+        const auto host = endpoint("10.0.3.2", 99);
+        const auto say = [&](int socket) {
+            (void) !::sendto(socket, "x", 1, 0, reinterpret_cast<const sockaddr*>(&host), sizeof host);
+        };
+        std::uint32_t number = 0;
+        {
+            const auto slot = MUST(network.acquire());
+            number = slot.number;
+            MUST_VOID(network.allow_host_loopback(number));
+            const auto first = inside_of(slot.netns.get(), [] { return bind_udp("0.0.0.0", 5000); });
+            sockaddr_in from{};
+            say(first.get());
+            ASSERT_TRUE(receive(far.datagrams.get(), from, 3000));
+            ASSERT_EQ(::sendto(far.datagrams.get(), "y", 1, 0, reinterpret_cast<sockaddr*>(&from), sizeof from), 1);
+            ASSERT_TRUE(receive(first.get(), from, 3000)) << "established, both ways";
+        }
+        (void) MUST(network.release(number));
+        Slot next;
+        std::vector<Slot> others; // until the address comes round again
+        for (int i = 0; i < 20 && next.number != number; ++i) {
+            others.push_back(std::move(next));
+            next = MUST(network.acquire());
+        }
+        ASSERT_EQ(next.number, number);
+        const auto second = inside_of(next.netns.get(), [] { return bind_udp("0.0.0.0", 5000); });
+        sockaddr_in from{};
+        say(second.get());
+        EXPECT_FALSE(receive(far.datagrams.get(), from, 300));
+        MUST_VOID(network.allow_host_loopback(number));
+        const auto third = inside_of(next.netns.get(), [] { return bind_udp("0.0.0.0", 5001); });
+        say(third.get());
+        EXPECT_TRUE(receive(far.datagrams.get(), from, 3000)) << "it was the filter";
     });
 }
 

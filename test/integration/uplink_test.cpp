@@ -2,6 +2,7 @@
 #include "network/network.h"
 #include "network/rules.h"
 #include "os/process.h"
+#include "uplink/pasta.h"
 #include "uplink/probe.h"
 #include "uplink/slirp4netns.h"
 #include "user_network.h"
@@ -160,7 +161,7 @@ std::string default_route(const std::string& text) {
     return {};
 }
 
-void expect_ready_and_ending_with_its_exit_pipe(const Keeper& keeper, const Slirp4netnsOptions& options) {
+void expect_ready_and_ending_with_its_exit_pipe(const Keeper& keeper, const Options& options) {
     auto uplink = MUST(start_slirp4netns(keeper.pid(), options));
     MUST_VOID(await_ready(uplink, 10s));
     EXPECT_EQ(default_route(test::read_file(keeper.proc("net/route"))), "tap0 0202000A"); // 10.0.2.2
@@ -186,11 +187,9 @@ void expect_ready_and_ending_with_its_exit_pipe(const Keeper& keeper, const Slir
 
 TEST_F(Uplink, StartsSandboxedAndEndsWithItsExitPipe) {
     const Keeper keeper;
-    Slirp4netnsOptions options;
-    options.api_socket = folder_ / "slirp.sock";
+    Options options;
     expect_ready_and_ending_with_its_exit_pipe(keeper, options);
-    EXPECT_TRUE(std::filesystem::exists(options.api_socket)) << "from within the sandbox it cannot be removed …";
-    expect_ready_and_ending_with_its_exit_pipe(keeper, options); // … and does not hinder the next
+    expect_ready_and_ending_with_its_exit_pipe(keeper, options); // nothing of it hinders the next
 }
 
 TEST_F(Uplink, WorksForAKeeperWithTheUsersWholeIdRange) {
@@ -227,7 +226,7 @@ TEST_F(Uplink, WritesToTheLogItIsGivenAndReadsItsOwnLinesOnly) {
     const auto path = folder_ / "slirp.log";
     std::ofstream(path) << "an old line\n";
     const UniqueFd log(::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
-    Slirp4netnsOptions options;
+    Options options;
     options.log_fd = log.get();
     options.program = folder_ / "slirp4netns";
     std::ofstream(options.program) << "#!/bin/sh\nexit 1\n";
@@ -247,7 +246,7 @@ TEST_F(Uplink, WritesToTheLogItIsGivenAndReadsItsOwnLinesOnly) {
 }
 
 TEST_F(Uplink, ReadinessHasADeadlineAndCanBePolled) {
-    Slirp4netnsOptions options;
+    Options options;
     options.program = folder_ / "slirp4netns";
     std::ofstream(options.program) << "#!/bin/sh\nread line <&4\nexit 0\n"; // until the exit pipe is closed
     std::filesystem::permissions(options.program, std::filesystem::perms::owner_all);
@@ -261,7 +260,7 @@ TEST_F(Uplink, ReadinessHasADeadlineAndCanBePolled) {
 }
 
 TEST_F(Uplink, MissingProgramIsAnErrorThatNamesIt) {
-    Slirp4netnsOptions options;
+    Options options;
     options.program = folder_ / "nothing";
     const auto started = start_slirp4netns(::getpid(), options);
     ASSERT_FALSE(started.has_value());
@@ -348,6 +347,116 @@ TEST_F(Uplink, ContainerReachesTheHostsAddressButNotItsLoopback) {
     EXPECT_NE(again, 0) << "--disable-host-loopback";
     uplink.exit.reset();
     EXPECT_TRUE(os::wait_ended(uplink.pidfd.get(), 5000));
+}
+
+// --- pasta: a program that does as pasta does, since which one is installed is not ours to say
+// ------------------------
+
+// Says what a version says, and knows our options.
+void write_pasta(const std::filesystem::path& program, const std::string& version, const std::string& work) {
+    std::string help;
+    for (const auto purpose : {Purpose::way_out, Purpose::host_loopback}) {
+        Options options;
+        options.purpose = purpose;
+        for (const auto& argument : pasta_arguments(1, options, "/pid"))
+            if (argument.starts_with("--"))
+                help += argument + " ";
+    }
+    std::ofstream(program) << "#!/bin/bash\ncase $1 in\n--version) echo '" << version << "' ;;\n--help) echo '" << help
+                           << "' ;;\n*)\nwhile [ $# -gt 1 ]; do [ \"$1\" != --pid ] || pid_file=$2; shift; done\n"
+                           << work << "\n;;\nesac\n";
+    std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+}
+
+TEST_F(Uplink, PastaIsProbedByRunningIt) {
+    const auto program = folder_ / "pasta";
+    write_pasta(program, "pasta 2025_01_21.4f2c8e7", "exit 1");
+    const auto good = MUST(probe_pasta_at(program));
+    EXPECT_EQ(good.date, 20250121U);
+    write_pasta(program, "pasta unknown version", "exit 1");
+    EXPECT_EQ(probe_pasta_at(program).error().kind, ErrorKind::unsupported);
+    EXPECT_FALSE(probe_pasta_at(folder_ / "nothing").has_value());
+}
+
+TEST_F(Uplink, PastaIsReadyWhenItHasWrittenItsPidAndMadeTheRoute) {
+    const Keeper keeper;
+    Options options;
+    options.program = folder_ / "pasta";
+    options.folder = folder_;
+    // Without a route it has lied.
+    write_pasta(options.program, "", "echo $$ >$pid_file; exec sleep 30");
+    auto liar = MUST(start(Driver::pasta, keeper.pid(), options));
+    const auto ready = await_ready(liar, 10s);
+    ASSERT_FALSE(ready.has_value());
+    EXPECT_THAT(ready.error().message, HasSubstr("has made no default route through 'tap0'"));
+    MUST_VOID(os::send_signal(liar.pidfd.get(), SIGKILL));
+    EXPECT_TRUE(os::wait_ended(liar.pidfd.get(), 5000));
+
+    // The other network is the stager's to configure.
+    options.purpose = Purpose::host_loopback;
+    auto honest = MUST(start(Driver::pasta, keeper.pid(), options));
+    MUST_VOID(await_ready(honest, 10s));
+    EXPECT_FALSE(os::has_ended(honest.pidfd.get()));
+    MUST_VOID(os::send_signal(honest.pidfd.get(), SIGKILL));
+    EXPECT_TRUE(os::wait_ended(honest.pidfd.get(), 5000));
+
+    write_pasta(options.program, "", "exec sleep 30");
+    auto silent = MUST(start(Driver::pasta, keeper.pid(), options));
+    EXPECT_FALSE(MUST(check_ready(silent))) << "the old pid file is gone";
+    EXPECT_EQ(await_ready(silent, 100ms).error().message, "pasta is not ready after 100 ms");
+    MUST_VOID(os::send_signal(silent.pidfd.get(), SIGKILL));
+}
+
+TEST_F(Uplink, PastaSaysWhyItEndedAtStart) {
+    Options options;
+    options.program = folder_ / "pasta";
+    options.folder = folder_;
+    write_pasta(options.program, "", "echo 'Failed to open() /dev/net/tun: the moon' >&2; exit 1");
+    auto uplink = MUST(start(Driver::pasta, ::getpid(), options));
+    const auto ready = await_ready(uplink, 10s);
+    ASSERT_FALSE(ready.has_value());
+    EXPECT_EQ(ready.error().kind, ErrorKind::unavailable);
+    EXPECT_EQ(ready.error().message, "pasta ended at start: Failed to open() /dev/net/tun: the moon");
+}
+
+// A squishd that was killed, and its keeper with it, may have left one.
+TEST_F(Uplink, PastaThatWasLeftOverIsEndedBeforeTheNextAndNobodyElse) {
+    const Keeper keeper;
+    Options options;
+    options.program = folder_ / "pasta";
+    options.folder = folder_;
+    options.purpose = Purpose::host_loopback;
+    write_pasta(options.program, "", "echo $$ >$pid_file; while :; do sleep 0.1; done");
+    auto first = MUST(start(Driver::pasta, keeper.pid(), options));
+    MUST_VOID(await_ready(first, 10s));
+    auto second = MUST(start(Driver::pasta, keeper.pid(), options));
+    EXPECT_TRUE(os::has_ended(first.pidfd.get()));
+    MUST_VOID(await_ready(second, 10s));
+    MUST_VOID(os::send_signal(second.pidfd.get(), SIGKILL));
+    EXPECT_TRUE(os::wait_ended(second.pidfd.get(), 5000));
+
+    std::ofstream(folder_ / "tap1.pid") << keeper.pid() << "\n"; // the number belongs to somebody else by now
+    auto third = MUST(start(Driver::pasta, keeper.pid(), options));
+    MUST_VOID(await_ready(third, 10s));
+    EXPECT_EQ(::kill(keeper.pid(), 0), 0);
+    const auto state = test::read_file(keeper.proc("status"));
+    EXPECT_THAT(state, ::testing::Not(HasSubstr("State:\tZ")));
+    MUST_VOID(os::send_signal(third.pidfd.get(), SIGKILL));
+    EXPECT_TRUE(os::wait_ended(third.pidfd.get(), 5000));
+}
+
+TEST_F(Uplink, TheOneForTheHostsLoopbackMakesItsInterfaceAndNoRoute) {
+    const Keeper keeper;
+    Options options;
+    options.purpose = Purpose::host_loopback;
+    auto out = MUST(start(Driver::slirp4netns, keeper.pid()));
+    MUST_VOID(await_ready(out, 10s));
+    auto loopback = MUST(start(Driver::slirp4netns, keeper.pid(), options));
+    MUST_VOID(await_ready(loopback, 10s));
+    EXPECT_THAT(test::read_file(keeper.proc("net/dev")), HasSubstr("tap1:"));
+    EXPECT_EQ(default_route(test::read_file(keeper.proc("net/route"))), "tap0 0202000A") << "not the default";
+    loopback.exit.reset();
+    EXPECT_TRUE(os::wait_ended(loopback.pidfd.get(), 5000));
 }
 
 } // namespace

@@ -67,6 +67,7 @@ TEST(Config, HasDefaults) {
     const auto config = parse_config("", "squishd.toml");
     ASSERT_TRUE(config);
     EXPECT_EQ(config->log_limit, 16U << 20);
+    EXPECT_EQ(config->uplink_mtu, 9000U);
     EXPECT_TRUE(read_config("/nonexistent/squishd.toml"));
 }
 
@@ -76,6 +77,23 @@ TEST(Config, IsRead) {
     EXPECT_EQ(config->log_limit, 1U << 20);
     EXPECT_EQ(config->spare_cells, 0U);
     EXPECT_EQ(config->uplink_mtu, 1500U);
+    EXPECT_EQ(config->uplink_driver, uplink::Choice::automatic);
+}
+
+TEST(Config, NamesTheUplinksDriver) {
+    const auto driver = [](const char* name) {
+        const auto config = parse_config("[uplink]\ndriver = \"" + std::string(name) + "\"\n", "squishd.toml");
+        EXPECT_TRUE(config) << name;
+        return config ? config->uplink_driver : uplink::Choice::automatic;
+    };
+    EXPECT_EQ(driver("pasta"), uplink::Choice::pasta);
+    EXPECT_EQ(driver("slirp4netns"), uplink::Choice::slirp4netns);
+    EXPECT_EQ(driver("auto"), uplink::Choice::automatic);
+    const auto wrong = parse_config("[uplink]\ndriver = \"passt\"\n", "squishd.toml");
+    ASSERT_FALSE(wrong);
+    EXPECT_THAT(wrong.error().message, HasSubstr("squishd.toml:2:"));
+    EXPECT_THAT(wrong.error().message, HasSubstr("\"auto\", \"slirp4netns\" or \"pasta\""));
+    EXPECT_FALSE(parse_config("[uplink]\ndriver = 1\n", "squishd.toml"));
 }
 
 TEST(Config, NamesMirrorsAndSources) {

@@ -19,21 +19,43 @@ TEST(Rules, NameWhatTheOptionsName) {
     options.bridge = "br7";
     options.uplink = "up7";
     options.uplink_network = "10.7.7.0/24";
+    options.loopback = "lo7";
+    options.loopback_host = "10.7.8.2";
     const auto text = rules_text(options);
     EXPECT_THAT(text, HasSubstr(R"(iifname "br7" oifname "up7" ip saddr 10.89.0.0/16 jump outgoing)"));
     EXPECT_THAT(text, HasSubstr("ip daddr 10.7.7.0/24 reject"));
     EXPECT_THAT(text, HasSubstr(R"(iifname "br7" ip daddr 10.89.0.1 jump gateway)"));
-    for (const auto* left : {"$", "tap0", "squish0", "10.0.2."})
+    EXPECT_THAT(text, HasSubstr(R"(oifname "lo7" jump to_host_loopback)"));
+    EXPECT_THAT(text, HasSubstr("ip saddr @host_loopback ip daddr 10.7.8.2 accept"));
+    for (const auto* left : {"$", "tap0", "tap1", "squish0", "10.0.2.", "10.0.3."})
         EXPECT_THAT(text, Not(HasSubstr(left)));
 }
 
-// The uplink's network must be refused before the world is allowed.
+// What the uplink's network is refused before the world is allowed.
 TEST(Rules, AreInOrder) {
     const auto text = rules_text();
     const auto uplink = text.find("ip daddr 10.0.2.0/24 reject");
     const auto world = text.find("        accept\n", text.find("chain outgoing"));
     ASSERT_NE(world, std::string::npos);
     EXPECT_LT(uplink, world);
+}
+
+// A connection that an address's former owner had established must not let its next owner through.
+TEST(Rules, AskForTheHostsLoopbackBeforeConnectionTracking) {
+    const auto text = rules_text();
+    const auto forward = text.find("chain forward");
+    const auto established = text.find("ct state established,related accept", forward);
+    ASSERT_NE(established, std::string::npos);
+    EXPECT_LT(text.find(R"(oifname "tap1" jump to_host_loopback)", forward), established);
+    EXPECT_LT(text.find(R"(iifname "tap1" ip daddr != @host_loopback drop)", forward), established);
+    const auto chain = text.substr(text.find("chain to_host_loopback"));
+    EXPECT_THAT(chain.substr(0, chain.find('}')), Not(HasSubstr("established")));
+}
+
+TEST(Rules, LetOneAddressInAndOut) {
+    EXPECT_EQ(allow_host_loopback_text("10.89.0.2"), "add element inet squish host_loopback { 10.89.0.2 }\n");
+    EXPECT_EQ(forbid_host_loopback_text("10.89.0.2"), "add element inet squish host_loopback { 10.89.0.2 }\n"
+                                                      "delete element inet squish host_loopback { 10.89.0.2 }\n");
 }
 
 } // namespace

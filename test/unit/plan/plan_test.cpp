@@ -309,9 +309,23 @@ TEST(ContainerPlan, ALongNameMakesAHostNameThatTheKernelTakes) {
 }
 
 TEST(ContainerPlan, TheHostsFileNamesTheContainer) {
-    EXPECT_THAT(hosts_file("web", "10.89.0.2"),
-                AllOf(HasSubstr("127.0.0.1\tlocalhost"), HasSubstr("10.89.0.2\tweb\n")));
-    EXPECT_THAT(hosts_file("web", ""), HasSubstr("127.0.1.1\tweb\n"));
+    ContainerPlan plan;
+    plan.hostname = "web";
+    EXPECT_THAT(hosts_file(plan, "10.89.0.2"), AllOf(HasSubstr("127.0.0.1\tlocalhost"), HasSubstr("10.89.0.2\tweb\n"),
+                                                     Not(HasSubstr("host.squish.internal"))));
+    EXPECT_THAT(hosts_file(plan, ""), HasSubstr("127.0.1.1\tweb\n"));
+}
+
+TEST(ContainerPlan, TheHostsFileNamesTheHostForThoseWhoMayReachItsLoopback) {
+    const auto hosts = [](const std::string& network) {
+        const auto plan = plan_container(parse(std::string(kRun) + "[network]\n" + network), {}, "0123", "web",
+                                         machine(), "/state/0123");
+        EXPECT_TRUE(plan) << network;
+        return plan ? hosts_file(*plan, "10.89.0.2") : std::string();
+    };
+    EXPECT_THAT(hosts("host_loopback = true"), HasSubstr("\n10.0.3.2\thost.squish.internal\n"));
+    EXPECT_THAT(hosts("host_loopback = false"), Not(HasSubstr("host.squish.internal")));
+    EXPECT_THAT(hosts("mode = \"host\"\nhost_loopback = true"), HasSubstr("\n127.0.0.1\thost.squish.internal\n"));
 }
 
 TEST(ExecPlan, BecomesTheCommandWithoutTouchingTheSurroundings) {

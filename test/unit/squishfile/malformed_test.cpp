@@ -262,6 +262,9 @@ TEST(Malformed, PortsAndNetworksAreRefused) {
         {"network = { mode = 'host', aliases = ['a'] }", 1, 38, "'network.aliases' needs network.mode = \"bridge\""},
         {"network.networks = ['a', 'b', 'a']", 1, 31, "'network.networks[2]' repeats 'a'"},
         {"network.networks = ['a b']", 1, 21, "'a b' is not the name of a network"},
+        {"network = { mode = 'none', host_loopback = true }", 1, 44,
+         "'network.host_loopback' needs network.mode = \"bridge\""},
+        {"network.host_loopback = 1", 1, 25, "'network.host_loopback' must be"},
         {"network.aliases = ['']", 1, 20, "'' is not the name of a container"},
     };
     expect_rejected(kCases);

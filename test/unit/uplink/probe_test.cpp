@@ -54,8 +54,8 @@ TEST(Slirp4netnsHelp, NamesTheOptions) {
 }
 
 TEST(Slirp4netnsHelp, MissingOptionsAreThoseThatSquishUses) {
-    EXPECT_THAT(missing_among(parse_help(kHelp)), ElementsAre("--enable-seccomp"));
-    EXPECT_THAT(missing_among({}), Contains("--api-socket"));
+    EXPECT_THAT(missing_among(parse_help(kHelp)), ElementsAre("--enable-seccomp", "--cidr"));
+    EXPECT_THAT(missing_among({}), Contains("--disable-host-loopback"));
 }
 
 } // namespace

@@ -6,23 +6,24 @@
 namespace squish::uplink {
 namespace {
 
-using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
-using ::testing::StartsWith;
 
 TEST(Slirp4netnsArguments, AreTheHardenedOnes) {
-    Slirp4netnsOptions options;
-    options.api_socket = "/run/user/1000/squish/slirp.sock";
-    EXPECT_THAT(slirp4netns_arguments(42, options, 3, 4),
-                ElementsAre("slirp4netns", "--configure", "--mtu=65520", "--disable-host-loopback", "--enable-sandbox",
-                            "--enable-seccomp", "--ready-fd=3", "--exit-fd=4",
-                            "--api-socket=/run/user/1000/squish/slirp.sock", "42", "tap0"));
+    EXPECT_THAT(slirp4netns_arguments(42, {}, 3, 4),
+                ElementsAre("slirp4netns", "--mtu=65520", "--enable-sandbox", "--enable-seccomp", "--ready-fd=3",
+                            "--exit-fd=4", "--configure", "--disable-host-loopback", "42", "tap0"));
 }
 
-TEST(Slirp4netnsArguments, WithoutAnApiSocketNoneIsMade) {
-    EXPECT_THAT(slirp4netns_arguments(42, {}, 3, 4), Not(Contains(StartsWith("--api-socket"))));
+// Configured by slirp4netns it would be the default route of all.
+TEST(Slirp4netnsArguments, ForTheHostsLoopbackItIsANetworkOfItsOwnAndNotConfigured) {
+    Options options;
+    options.purpose = Purpose::host_loopback;
+    options.mtu = 1500;
+    EXPECT_THAT(slirp4netns_arguments(42, options, 3, 4),
+                ElementsAre("slirp4netns", "--mtu=1500", "--enable-sandbox", "--enable-seccomp", "--ready-fd=3",
+                            "--exit-fd=4", "--cidr=10.0.3.0/24", "42", "tap1"));
 }
 
 TEST(Slirp4netnsEnd, NamesTheOptionThatAnOldOneDoesNotKnow) {
