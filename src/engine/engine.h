@@ -32,7 +32,7 @@ namespace squish {
 struct EngineConfig {
     std::uint64_t log_limit = 16 << 20; // bytes kept per stream and container
     std::uint32_t spare_cells = 2;      // containers built ahead
-    std::uint32_t uplink_mtu = 9000; // docs/networking.md, "MTU"
+    std::uint32_t uplink_mtu = 9000;    // docs/networking.md, "MTU"
     uplink::Choice uplink_driver = uplink::Choice::automatic;
     LayerSettings layers;
 };
