@@ -60,8 +60,9 @@ struct ContainerPlan {
     std::string work_folder = "/";
     UserSpec user;
     NetworkMode network = NetworkMode::bridge;
-    std::vector<std::string> sockets; // the names of the listening sockets that the payload gets, in order
-    bool own_tmp = true;              // a private tmpfs on /tmp (false where the squishfile mounts something there)
+    std::vector<std::string> sockets;    // the names of the listening sockets that the payload gets, in order
+    std::optional<std::uint32_t> filter; // flags of the seccomp filter that travels with the plan; none: unconfined
+    bool own_tmp = true;                 // a private tmpfs on /tmp (false where the squishfile mounts something there)
     Machine machine;
 };
 

@@ -175,6 +175,15 @@ TEST(LaunchPlan, ATerminalReplacesTheThreeStreams) {
     EXPECT_THAT(text, Not(HasSubstr("stdio")));
 }
 
+TEST(LaunchPlan, TheFilterIsTheLastDescriptorAndTheLastThingBeforeTheCommand) {
+    auto plan = plan_of(std::string(kRun) + "[[ports]]\ncontainer = 80\nhost = 8080\nactivation = true\n");
+    EXPECT_THAT(launch_text(plan), Not(HasSubstr("seccomp")));
+    plan.filter = 2;
+    EXPECT_THAT(launch_text(plan), HasSubstr("pass @6\n"));
+    EXPECT_THAT(launch_text(plan), HasSubstr("\nseccomp @7 flags 2\nrun /bin/app\n"));
+    EXPECT_THAT(launch_text(plan, {.console = true}), HasSubstr("\nseccomp @5 flags 2\nrun /bin/app\n"));
+}
+
 TEST(LaunchPlan, AKernelWithoutTimeNamespacesGetsNoClockAndASmallMachineItsOwnLimit) {
     auto old = machine();
     old.time_namespaces = false;
@@ -328,6 +337,15 @@ TEST(ExecPlan, BecomesTheCommandWithoutTouchingTheSurroundings) {
     EXPECT_EQ(make_exec(plan, {}).descriptions().back(), "run 'sh'");
 }
 
+TEST(ExecPlan, HasTheContainersFilterBehindItsStreams) {
+    ExecPlan plan;
+    plan.command = {"sh"};
+    EXPECT_THAT(plan_text(make_exec(plan, {})), Not(HasSubstr("seccomp")));
+    plan.filter = 4;
+    EXPECT_THAT(plan_text(make_exec(plan, {})), HasSubstr("\nseccomp @3 flags 4\nbecome sh\n"));
+    EXPECT_THAT(plan_text(make_exec(plan, {.console = true})), HasSubstr("\nseccomp @1 flags 4\nbecome sh\n"));
+}
+
 TEST(ExecPlan, ClosesItselfToInspectionFirst) {
     // Between the loss of its capabilities and exec, the joining process has the payload's own rights: without this,
     // the payload could trace it, and open the init program that all containers share.
@@ -359,7 +377,6 @@ INSTANTIATE_TEST_SUITE_P(Keys, Unsupported,
                          ::testing::Values(Refused{"memory", "[resources]\nmemory = \"64M\"\n", "[resources]"},
                                            Refused{"cpus", "[resources]\ncpus = 1.5\n", "[resources]"},
                                            Refused{"pids", "[resources]\npids = 10\n", "[resources]"},
-                                           Refused{"seccomp", "[security]\nseccomp = \"unconfined\"\n", "[security]"},
                                            Refused{"capabilities", "[security]\ncapabilities = [\"CAP_NET_RAW\"]\n",
                                                    "[security]"},
                                            Refused{"health", "[health]\ncommand = [\"true\"]\n", "[health]"},
@@ -388,6 +405,9 @@ TEST(Supported, PassesWhatThisVersionDoes) {
         "[network]\nmode = \"host\"\n",
         "[restart]\npolicy = \"no\"\n",
         "[security]\nseccomp = \"default\"\n",
+        "[security]\nseccomp = \"unconfined\"\n",
+        "[security]\nseccomp = \"/srv/profile.json\"\n",
+        "[security]\nio_uring = true\n",
     };
     for (const auto* toml : files) {
         const auto result = refuse_unsupported(parse(std::string(kRun) + toml), machine());
