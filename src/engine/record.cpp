@@ -119,11 +119,9 @@ Result<RecordPtr> from_json(const asio::any_io_executor& executor, const std::st
                                    mount.at("layer").get<std::string>(), mount.at("read_only").get<bool>()});
         for (const auto& layer : json.at("layers"))
             info.layers.push_back(layer_from_json(layer));
-        if (const auto found = json.find("seccomp"); found != json.end()) // absent: started before there were filters
-            info.seccomp = {found->at("profile").get<std::string>(), found->at("digest").get<std::string>(),
-                            found->at("instructions").get<std::size_t>()};
-        else
-            info.seccomp.profile = "unconfined";
+        const auto& filter = json.at("seccomp");
+        info.seccomp = {filter.at("profile").get<std::string>(), filter.at("digest").get<std::string>(),
+                        filter.at("instructions").get<std::size_t>()};
         for (const auto& pair : json.at("environment"))
             record->environment.emplace_back(pair.at(0).get<std::string>(), pair.at(1).get<std::string>());
         for (const auto& warning : json.at("warnings"))

@@ -221,7 +221,7 @@ TEST_F(SeccompFilter, LetsOrdinaryProgramsGoOn) {
         return got;
     });
     for (const int family : {AF_UNIX, AF_INET, AF_INET6})
-        for (const int type : {SOCK_STREAM, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK})
+        for (const int type : std::initializer_list<int>{SOCK_STREAM, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK})
             expect_allowed("sockets", [=] { return ::socket(family, type, 0); });
     expect_allowed("pairs", [] {
         int pair[2];
