@@ -19,9 +19,6 @@ namespace squish::seccomp {
 
 using Program = std::vector<sock_filter>;
 
-// Raised with every change of what compile() makes of a profile.
-inline constexpr int kCompilerVersion = 1;
-
 // Errors (invalid): more than the kernel's 4096 instructions; a profile under which no payload could be started, since
 // squish-init needs execve(2) to start it, and write(2) and exit_group(2) to say why it could not.
 [[nodiscard]] Result<Program> compile(const Profile& profile);

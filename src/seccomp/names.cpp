@@ -61,9 +61,4 @@ std::string name_of_call(std::uint32_t number) {
     return name ? name.get() : std::string();
 }
 
-std::string libseccomp_version() {
-    const auto* const version = ::seccomp_version();
-    return std::to_string(version->major) + "." + std::to_string(version->minor) + "." + std::to_string(version->micro);
-}
-
 } // namespace squish::seccomp

@@ -29,7 +29,4 @@ extern const std::uint32_t kArchitecture;
 extern const std::string_view kOciArchitecture;
 extern const std::string_view kGoArchitecture;
 
-// "2.5.4": of the library that is loaded.
-[[nodiscard]] std::string libseccomp_version();
-
 } // namespace squish::seccomp
