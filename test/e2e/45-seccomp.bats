@@ -191,3 +191,25 @@ JSON
     assert_status 2
     assert_contains "$stderr" "io_uring"
 }
+
+@test "a bundle brings its profile, and reads none from outside" {
+    mkdir -p bundle other
+    cp "$E2E_TESTBIN" bundle/payload
+    echo '{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"name": "mkdir", "action": "SCMP_ACT_ERRNO", "errnoRet": 28}]}' >bundle/profile.json
+    cp bundle/profile.json other/outside.json
+    bundled() { # PROFILE: runs the bundle with this profile
+        printf '[layers]\ntool = { path = "./payload", target = "/tool" }\n[run]\ncommand = "/tool"\nargs = ["call", "mkdir"]\n[security]\nseccomp = "%s"\n' \
+            "$1" >bundle/squishfile.toml
+        tar -C bundle -czf bundle.tar.gz .
+        run --separate-stderr squish run --rm bundle.tar.gz
+    }
+    bundled ./profile.json
+    assert_equal "$output" "mkdir ENOSPC"
+    bundled ../other/outside.json
+    assert_status 2
+    assert_contains "$stderr" "leads out of the archive"
+    ln -s "$PWD/other/outside.json" bundle/link.json
+    bundled ./link.json
+    assert_status 2
+    assert_contains "$stderr" "not in the archive"
+}
