@@ -123,6 +123,7 @@ Result<Squishfile> parse_source(const SquishfileSource& source) {
     std::vector<std::string> written;
     for (const auto& layer : parsed->layers)
         written.push_back(layer.path);
+    const auto written_profile = parsed->security.seccomp;
     resolve_paths(*parsed, source.folder, source.bundle ? source.folder : working_folder());
     if (!source.bundle)
         return std::move(*parsed);
@@ -141,6 +142,17 @@ Result<Squishfile> parse_source(const SquishfileSource& source) {
         else
             wrong_paths.push_back({layer.at, "layer '" + printable(layer.name) +
                                                  "': not in the archive: " + errno_text(path.error().sys_errno)});
+    }
+    auto& profile = parsed->security.seccomp;
+    if (profile.starts_with('/') && !written_profile.starts_with('/') && !written_profile.starts_with('~')) {
+        const bool inside = profile.starts_with(source.folder + "/");
+        auto path = inside ? within(source, profile) : Result<std::string>(profile);
+        if (!inside || !path)
+            wrong_paths.push_back(
+                {parsed->security.at, "security.seccomp: '" + printable(written_profile) + "' " +
+                                          (inside ? "is not in the archive" : "leads out of the archive")});
+        else
+            profile = *std::move(path);
     }
     if (!wrong_paths.empty())
         return wrong(source, wrong_paths);

@@ -122,6 +122,10 @@ Json inspect_view(const ContainerInfo& container) {
     for (const auto& layer : container.layers)
         layers.push_back(layer_view(layer));
     body["layers"] = std::move(layers);
+    body["security"] = {{"seccomp",
+                         {{"profile", container.seccomp.profile},
+                          {"digest", container.seccomp.digest},
+                          {"instructions", container.seccomp.instructions}}}};
     body["attached"] = container.attached;
     body["terminal"] = container.terminal;
     body["remove_on_exit"] = container.remove_on_exit;

@@ -128,6 +128,8 @@ Result<HandOver> make_hand_over(plan::ContainerPlan plan, const Record& record, 
     for (const auto& kind : *kinds)
         folders.push_back(kind == "folder");
     plan.environment = record.environment;
+    if (record.filter)
+        plan.filter = record.filter->flags;
     HandOver out;
     out.steps = plan::make_launch(plan, folders, {io.console.valid(), io.rows, io.columns});
     out.memfd = TRY(os::sealed_memfd("squish-plan", TRY(out.steps.bytes()), false));
@@ -142,6 +144,8 @@ Result<HandOver> make_hand_over(plan::ContainerPlan plan, const Record& record, 
     for (std::size_t i = 0; i < record.info.ports.size(); ++i)
         if (record.info.ports[i].activation)
             out.fds.push_back(record.listeners[i].get());
+    if (record.filter)
+        out.fds.push_back(record.filter->program.get());
     if (out.fds.size() > os::kMaxFdsPerMessage)
         return fail(ErrorKind::invalid, "too many layers and sockets");
     return out;
@@ -262,6 +266,7 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request, const s
     }
     CO_TRY_TO(const auto plan,
               plan::plan_container(request.file, planned, info.id, info.name, machine, record->folder));
+    CO_TRY(choose_filter(*record, request.file.security));
     info.command = command_line(plan.arguments);
     record->environment = plan.environment;
     if (request.io.console &&

@@ -38,7 +38,7 @@ void raise_descriptor_limit() {
 } // namespace
 
 Engine::Impl::Impl(asio::io_context& loop, Paths paths, EngineConfig config)
-    : executor_(loop.get_executor()), paths_(std::move(paths)), config_(config) {
+    : executor_(loop.get_executor()), paths_(std::move(paths)), config_(config), filters_(paths_.state + "/seccomp") {
     machine_.time_namespaces = ::access("/proc/self/ns/time_for_children", F_OK) == 0;
     machine_.descriptor_limit = descriptor_limit();
     ground_ = std::make_unique<Ground>(
@@ -67,6 +67,7 @@ Task<void> Engine::Impl::open() {
     CO_TRY(open_store());
     CO_TRY_TO(networks_, NamedNetworks::open(paths_.data));
     load_records();
+    forget_filters();
     CO_TRY_TO(const bool found, co_await ground_->find_keeper());
     if (!found)
         on_connected({}); // whatever ran has ended with its keeper

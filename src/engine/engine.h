@@ -99,6 +99,13 @@ struct NetworkInfo {
     std::vector<Member> containers; // that run
 };
 
+// What confines the payload's system calls.
+struct SeccompInfo {
+    std::string profile;          // "default", "default, io_uring", "unconfined", or the path of the profile
+    std::string digest;           // of the filter; empty: unconfined
+    std::size_t instructions = 0; // of it
+};
+
 struct ContainerInfo {
     std::string id, name;
     ContainerState state = ContainerState::created;
@@ -113,6 +120,7 @@ struct ContainerInfo {
     std::string network_mode; // "bridge", "none", "host"
     std::vector<MountInfo> mounts;
     std::vector<LayerInfo> layers;
+    SeccompInfo seccomp;
     bool attached = false;              // stdout and stderr went to the caller; there are no logs
     std::string stdout_log, stderr_log; // paths; empty where attached
     bool terminal = false;

@@ -14,26 +14,29 @@ namespace squish {
 
 namespace {
 
-// The plan and its descriptors; `fds` borrows from `io`, which gets /dev/null for what the caller did not attach.
+// The plan and its descriptors; `fds` borrows from `filter` and `io`, which gets /dev/null for what the caller did not
+// attach.
 struct ExecHandOver {
     launch::PlanBuilder steps;
     UniqueFd memfd;
     std::vector<int> fds;
 };
-Result<ExecHandOver> make_exec_hand_over(const plan::ExecPlan& plan, AttachedIo& io) {
+Result<ExecHandOver> make_exec_hand_over(const plan::ExecPlan& plan, AttachedIo& io, const seccomp::FilterPtr& filter) {
     ExecHandOver out;
     out.steps = plan::make_exec(plan, {io.console.valid(), io.rows, io.columns});
     out.memfd = TRY(os::sealed_memfd("squish-exec", TRY(out.steps.bytes()), false));
     out.fds.push_back(out.memfd.get());
     if (io.console) {
         out.fds.push_back(io.console.get());
-        return out;
+    } else {
+        for (auto* stream : {&io.in, &io.out, &io.err}) {
+            if (!*stream)
+                *stream = TRY(os::open_file("/dev/null", O_RDWR));
+            out.fds.push_back(stream->get());
+        }
     }
-    for (auto* stream : {&io.in, &io.out, &io.err}) {
-        if (!*stream)
-            *stream = TRY(os::open_file("/dev/null", O_RDWR));
-        out.fds.push_back(stream->get());
-    }
+    if (filter)
+        out.fds.push_back(filter->program.get());
     return out;
 }
 
@@ -67,7 +70,10 @@ Task<std::string> Engine::Impl::exec(std::string id, ExecRequest request) {
         co_return fail(ErrorKind::unsupported, "only one id is mapped for this account: no other user can be had",
                        "give it a range in /etc/subuid and /etc/subgid");
 
-    CO_TRY_TO(auto hand_over, make_exec_hand_over(plan, request.io));
+    CO_TRY_TO(const auto filter, filter_of(*record)); // never less confined than the container
+    if (filter)
+        plan.filter = filter->flags;
+    CO_TRY_TO(auto hand_over, make_exec_hand_over(plan, request.io, filter));
     const auto& steps = hand_over.steps;
 
     const auto exec_id = std::string(kExecPrefix) + random_hex(8);

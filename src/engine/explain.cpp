@@ -36,6 +36,8 @@ Error explain_run(const std::string& command, const std::string& work_folder, in
         return failed("become the payload's user without privileges");
     case launch::kWorkFolder:
         return failed("enter the working folder '" + printable(work_folder) + "'");
+    case launch::kFilter:
+        return failed("install the payload's seccomp filter");
     case launch::kExecute:
         break;
     }

@@ -113,6 +113,11 @@ private:
     void on_exec_kept(const KeptContainer& kept);
     void on_keeper_lost();
 
+    // security.cpp
+    [[nodiscard]] Result<void> choose_filter(Record& record, const SecuritySpec& security);
+    [[nodiscard]] Result<seccomp::FilterPtr> filter_of(Record& record);
+    void forget_filters();
+
     // layers.cpp
     [[nodiscard]] Result<void> open_store();
     [[nodiscard]] Provider::Machine provider_machine() const;
@@ -123,6 +128,7 @@ private:
     Paths paths_;
     EngineConfig config_;
     plan::Machine machine_;
+    seccomp::Filters filters_;
     std::map<std::string, RecordPtr> records_;
     std::map<std::string, std::string> names_; // name → id
     std::map<std::string, std::shared_ptr<Exec>> execs_;

@@ -145,6 +145,9 @@ Result<RecordPtr> from_json(const asio::any_io_executor& executor, const std::st
                                    mount.at("layer").get<std::string>(), mount.at("read_only").get<bool>()});
         for (const auto& layer : json.at("layers"))
             info.layers.push_back(layer_from_json(layer));
+        const auto& filter = json.at("seccomp");
+        info.seccomp = {filter.at("profile").get<std::string>(), filter.at("digest").get<std::string>(),
+                        filter.at("instructions").get<std::size_t>()};
         for (const auto& pair : json.at("environment"))
             record->environment.emplace_back(pair.at(0).get<std::string>(), pair.at(1).get<std::string>());
         for (const auto& warning : json.at("warnings"))
@@ -216,6 +219,10 @@ Result<void> save(const Record& record) {
                  {"stderr_log", info.stderr_log},
                  {"mounts", mounts_to_json(info.mounts)},
                  {"layers", layers_to_json(info.layers)},
+                 {"seccomp",
+                  {{"profile", info.seccomp.profile},
+                   {"digest", info.seccomp.digest},
+                   {"instructions", info.seccomp.instructions}}},
                  {"environment", record.environment},
                  {"warnings", info.warnings},
                  {"timings", info.timings}};

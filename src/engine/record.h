@@ -5,6 +5,7 @@
 #include "engine/engine.h"
 #include "engine/ground.h"
 #include "engine/named_networks.h"
+#include "seccomp/filters.h"
 
 #include <memory>
 #include <string>
@@ -22,6 +23,7 @@ struct Record {
     std::vector<PortSpec> leaving;                                // published until now, and not gone everywhere yet
     std::shared_ptr<Latch> changing;                              // while its ports are being changed
     std::vector<std::pair<std::string, std::string>> environment; // what the payload was given, for exec
+    seccomp::FilterPtr filter;                                    // null: unconfined, or not read back yet
     std::string folder;                                           // the state folder of this container
     std::size_t changes = 0;                                      // of the layers at /sdk, since it started
     bool published = false;

@@ -20,7 +20,7 @@ namespace squish::init {
 void report(const State& state, launch::ReportKind kind, std::int32_t value, std::uint64_t executed_ns) {
     const launch::Report report{launch::kMagic,  kind,       state.step, value, state.received_ns,
                                 state.rooted_ns, executed_ns};
-    raw::send(kControl, &report, sizeof report);
+    raw::write(kControl, &report, sizeof report); // a payload's filter lets write(2) pass, whatever else it refuses
 }
 
 namespace {
@@ -108,7 +108,7 @@ launch::PlanReader map_plan(int memfd) {
 [[noreturn]] void main() {
     for (int& slot : state.slots)
         slot = -1;
-    state.payload.console = state.payload.seccomp = -1;
+    state.payload.console = -1;
     std::uint64_t every_signal = ~0ULL;
     raw::call(__NR_rt_sigprocmask, 0 /* SIG_BLOCK */, raw::arg(&every_signal), 0, sizeof every_signal);
     raw::call(__NR_setsid);

@@ -7,7 +7,10 @@
 #include <asm/termbits.h>
 #include <cerrno>
 #include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <linux/securebits.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -19,6 +22,25 @@ namespace squish::init {
 
 using launch::StepKind;
 using launch::StepView;
+
+namespace {
+
+// Mapped now, while nothing is refused yet; the mapping ends with execve. Sealed: what was checked stays as it was.
+long map_filter(Payload& payload, int memfd) {
+    const long size = raw::call(__NR_lseek, memfd, 0, SEEK_END);
+    if (size < 0)
+        return size;
+    if (size == 0 || size % sizeof(sock_filter) != 0 || size > static_cast<long>(BPF_MAXINSNS * sizeof(sock_filter)))
+        return -EBADMSG;
+    const long address = raw::call(__NR_mmap, 0, size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, memfd, 0);
+    if (address < 0 && address > -4096)
+        return address;
+    payload.filter = reinterpret_cast<const void*>(address);
+    payload.filter_size = static_cast<std::uint16_t>(static_cast<std::size_t>(size) / sizeof(sock_filter));
+    return 0;
+}
+
+} // namespace
 
 long describe(State& state, const StepView& view) {
     const launch::Step& step = *view.step;
@@ -79,8 +101,8 @@ long describe(State& state, const StepView& view) {
     case StepKind::seccomp:
         if (!is_slot(step.a))
             return -EBADSLT;
-        payload.seccomp = state.slots[step.a];
-        return 0;
+        payload.filter_flags = step.b;
+        return map_filter(payload, state.slots[step.a]);
     default:
         return -ENOSYS;
     }
@@ -158,12 +180,6 @@ long place_passed(Payload& payload) {
             return moved;
         payload.passed[i] = raw::as_int(moved);
     }
-    if (count > 0 && payload.seccomp >= 0) {
-        const long moved = raw::call(__NR_fcntl, payload.seccomp, F_DUPFD_CLOEXEC, kFirstPassed + count);
-        if (moved < 0)
-            return moved;
-        payload.seccomp = raw::as_int(moved);
-    }
     for (int i = 0; i < count; ++i)
         if (const long result = raw::call(__NR_dup3, payload.passed[i], kFirstPassed + i, 0); result < 0)
             return result;
@@ -221,6 +237,17 @@ long drop_privileges(const Payload& payload) {
             if (const long result = raw::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability); result < 0)
                 return result;
     return 0;
+}
+
+// Should: be the last thing but execve; every call that follows is the payload's already. Needs no_new_privs.
+long install_filter(const Payload& payload) {
+    if (!payload.filter)
+        return 0;
+    const struct {
+        std::uint16_t size;
+        const void* instructions;
+    } program{payload.filter_size, payload.filter}; // struct sock_fprog, which wants a pointer to what may be written
+    return raw::call(__NR_seccomp, SECCOMP_SET_MODE_FILTER, payload.filter_flags, raw::arg(&program));
 }
 
 bool is_missing(long error) {
@@ -297,6 +324,8 @@ long become_payload(State& state, const char* command) {
     raw::call(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, raw::arg(&no_signals), 0, sizeof no_signals);
     // Everything is close-on-exec; this also holds for what some earlier program left open by mistake.
     raw::call(__NR_close_range, kFirstPassed + payload.passed_count, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */);
+    if (const long result = install_filter(payload); result < 0)
+        return at(launch::kFilter, result);
     return execute(payload, command);
 }
 

@@ -31,7 +31,9 @@ struct Payload {
         std::uint64_t soft, hard;
     } limits[32];
     std::uint32_t limit_count;
-    int seccomp;
+    const void* filter;        // struct sock_filter[]; null: none
+    std::uint16_t filter_size; // in instructions
+    std::uint32_t filter_flags;
 };
 
 struct State {

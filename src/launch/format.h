@@ -60,7 +60,7 @@ enum class StepKind : std::uint16_t {
     terminal = 53,       // a=slot of the console socket, b=rows<<16|columns
     capabilities = 54,   // c=bit mask that the payload keeps (permitted, effective, inheritable, ambient, bounding)
     resource_limit = 55, // a=RLIMIT_*, b unused, c=soft, text1=hard in decimal where it differs
-    seccomp = 56,        // a=slot of a memfd with struct sock_filter[] (its own issue; place kept)
+    seccomp = 56,        // a=slot of a sealed memfd with struct sock_filter[], b=SECCOMP_FILTER_FLAG_*
     pass = 57,           // a=slot: the payload gets it as the next of 3, 4, … (sd_listen_fds(3))
     run = 64,            // text1=command: fork; the child becomes the payload (PID 2), init stays as PID 1
     become = 65,         // text1=command: this very process becomes the payload (`squish exec`)
@@ -160,7 +160,15 @@ enum class ReportKind : std::uint32_t {
 
 // `value` of a failed `run` or `become`: errno + kPart * the part of it that failed.
 inline constexpr std::int32_t kPart = 10000;
-enum RunPart : std::int32_t { kExecute = 0, kTerminal = 1, kStdio = 2, kLimits = 3, kPrivileges = 4, kWorkFolder = 5 };
+enum RunPart : std::int32_t {
+    kExecute = 0,
+    kTerminal = 1,
+    kStdio = 2,
+    kLimits = 3,
+    kPrivileges = 4,
+    kWorkFolder = 5,
+    kFilter = 6
+};
 
 struct Report {
     std::uint32_t magic;

@@ -60,9 +60,10 @@ struct ContainerPlan {
     std::string work_folder = "/";
     UserSpec user;
     NetworkMode network = NetworkMode::bridge;
-    bool host_loopback = false;       // may reach the host's loopback
-    std::vector<std::string> sockets; // the names of the listening sockets that the payload gets, in order
-    bool own_tmp = true;              // a private tmpfs on /tmp (false where the squishfile mounts something there)
+    bool host_loopback = false;          // may reach the host's loopback
+    std::vector<std::string> sockets;    // the names of the listening sockets that the payload gets, in order
+    std::optional<std::uint32_t> filter; // flags of the seccomp filter that travels with the plan; none: unconfined
+    bool own_tmp = true;                 // a private tmpfs on /tmp (false where the squishfile mounts something there)
     Machine machine;
 };
 

@@ -42,6 +42,11 @@ void describe_payload(PlanBuilder& steps, const std::vector<std::string>& argume
     steps.add(StepKind::resource_limit, {.a = RLIMIT_CORE, .c = 0}, "note the limit of core dumps");
 }
 
+void confine(PlanBuilder& steps, std::optional<std::uint32_t> flags, std::size_t slot) {
+    if (flags)
+        steps.add(StepKind::seccomp, {.a = static_cast<std::uint32_t>(slot), .b = *flags}, "note the seccomp filter");
+}
+
 // Sockets for the payload, as systemd passes them (sd_listen_fds(3)). The payload is PID 2 in its own eyes. Before the
 // environment that the squishfile gives: the first of two variables of one name is the one that counts.
 void pass_sockets(PlanBuilder& steps, const std::vector<std::string>& names, std::uint32_t first_slot) {
@@ -131,6 +136,7 @@ PlanBuilder make_launch(const ContainerPlan& plan, const std::vector<bool>& fold
     const auto first_io = static_cast<std::uint32_t>(plan.mounts.size() + 1);
     pass_sockets(steps, plan.sockets, first_io + (io.console ? 1 : 3));
     describe_payload(steps, plan.arguments, plan.environment, plan.work_folder, plan.user, plan.machine, first_io, io);
+    confine(steps, plan.filter, first_io + (io.console ? 1 : 3) + plan.sockets.size());
     steps.add(StepKind::run, {.text1 = plan.command}, "run '" + printable(plan.command) + "'");
     return steps;
 }
@@ -149,6 +155,7 @@ PlanBuilder make_exec(const ExecPlan& plan, const IoSlots& io) {
     // The joining process shows up in the container before it has become the payload: nobody there may look into it.
     steps.add(StepKind::no_dump, {}, "close the joining process to inspection");
     describe_payload(steps, plan.command, plan.environment, plan.work_folder, plan.user, plan.machine, 0, io);
+    confine(steps, plan.filter, io.console ? 1 : 3);
     steps.add(StepKind::become, {.text1 = plan.command.front()}, "run '" + printable(plan.command.front()) + "'");
     return steps;
 }

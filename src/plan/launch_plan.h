@@ -23,8 +23,8 @@ struct IoSlots {
 // The prelude's one received descriptor is a sysfs mount, absent in the host's network.
 [[nodiscard]] launch::PlanBuilder make_prelude(const Machine& machine, bool with_sysfs);
 // `folders[i]`: mount i is a folder (else a file). Slots: 0 root, 1… mounts, then stdin, stdout, stderr, or console;
-// then one for each of `plan.sockets`. `prelude_steps`: how many steps ran before, so that a failed step's index can be
-// told apart.
+// then one for each of `plan.sockets`, then the filter, where there is one. `prelude_steps`: how many steps ran before,
+// so that a failed step's index can be told apart.
 [[nodiscard]] launch::PlanBuilder make_launch(const ContainerPlan& plan, const std::vector<bool>& folders,
                                               const IoSlots& io);
 
@@ -33,11 +33,12 @@ struct ExecPlan {
     std::vector<std::pair<std::string, std::string>> environment;
     std::string work_folder = "/";
     UserSpec user;
+    std::optional<std::uint32_t> filter; // as in ContainerPlan
     Machine machine;
 };
 // Slots: a tree of mounts, which covers `point` in the container that is joined.
 [[nodiscard]] launch::PlanBuilder make_attach(const std::string& point);
-// Slots: stdin, stdout, stderr, or console.
+// Slots: stdin, stdout, stderr, or console; then the filter, where there is one.
 [[nodiscard]] launch::PlanBuilder make_exec(const ExecPlan& plan, const IoSlots& io);
 
 } // namespace squish::plan

@@ -30,7 +30,10 @@ public:
     bool number_unsigned(std::uint64_t value) override {
         if (value <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
             return number_integer(static_cast<std::int64_t>(value));
-        return number_float(static_cast<double>(value), {});
+        auto out = of(Value::Kind::number);
+        out.number = static_cast<double>(value);
+        out.text = std::to_string(value);
+        return add(std::move(out));
     }
     bool number_float(double value, const std::string& /*spelling*/) override {
         auto out = of(Value::Kind::number);

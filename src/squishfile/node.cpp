@@ -126,6 +126,15 @@ std::optional<std::uint64_t> Node::integer(std::uint64_t least, std::uint64_t mo
     return static_cast<std::uint64_t>(value_->integer);
 }
 
+std::optional<std::uint64_t> Node::word() const {
+    if (kind() == Value::Kind::number && !value_->text.empty())
+        return parse_number(value_->text);
+    if (kind() == Value::Kind::integer && value_->integer >= 0)
+        return static_cast<std::uint64_t>(value_->integer);
+    fail("must be an integer from 0 to 18446744073709551615");
+    return std::nullopt;
+}
+
 std::optional<double> Node::number() const {
     if (kind() != Value::Kind::integer && kind() != Value::Kind::number) {
         fail_kind("a number");

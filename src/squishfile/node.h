@@ -53,6 +53,8 @@ public:
     [[nodiscard]] std::optional<std::string> non_empty_string(std::string_view wanted = "a string") const;
     [[nodiscard]] std::optional<bool> boolean() const;
     [[nodiscard]] std::optional<std::uint64_t> integer(std::uint64_t least, std::uint64_t most) const;
+    // 0 to 2^64-1, exactly.
+    [[nodiscard]] std::optional<std::uint64_t> word() const;
     [[nodiscard]] std::optional<double> number() const;
     // The elements of an array; none where it is no array or longer than `most`.
     [[nodiscard]] std::vector<Node> items(std::string_view wanted, std::size_t most) const;

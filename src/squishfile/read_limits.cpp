@@ -155,7 +155,7 @@ ResourceSpec read_resources(const Node& node) {
 SecuritySpec read_security(const Node& node) {
     SecuritySpec security;
     security.at = node.key_at();
-    const auto table = node.table({"seccomp", "capabilities"});
+    const auto table = node.table({"seccomp", "io_uring", "capabilities"});
     if (const auto seccomp = table.get("seccomp")) {
         const auto text = seccomp->string();
         if (text && *text != "default" && *text != "unconfined" && !looks_like_path(*text))
@@ -164,6 +164,11 @@ SecuritySpec read_security(const Node& node) {
             security.seccomp = read_path(*seccomp).value_or("default");
         else if (text)
             security.seccomp = *text;
+    }
+    if (const auto io_uring = table.get("io_uring")) {
+        security.io_uring = io_uring->boolean().value_or(false);
+        if (security.io_uring && security.seccomp != "default")
+            io_uring->fail("goes with seccomp = \"default\" only; another profile says itself what it allows");
     }
     if (const auto capabilities = table.get("capabilities"))
         security.capabilities = read_capabilities(*capabilities);

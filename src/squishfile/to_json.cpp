@@ -131,6 +131,8 @@ Json resources_json(const Squishfile& file) {
 Json security_json(const Squishfile& file) {
     auto out = Json::object();
     out["seccomp"] = file.security.seccomp;
+    if (file.security.io_uring)
+        out["io_uring"] = true;
     out["capabilities"] = file.security.capabilities;
     return out;
 }
@@ -188,7 +190,9 @@ constexpr std::array<Section, 10> kSections{{
      network_json},
     {"resources", [](const Squishfile& file) { return file.resources.any(); }, resources_json},
     {"security",
-     [](const Squishfile& file) { return file.security.seccomp != "default" || !file.security.capabilities.empty(); },
+     [](const Squishfile& file) {
+         return file.security.seccomp != "default" || file.security.io_uring || !file.security.capabilities.empty();
+     },
      security_json},
     {"procfs",
      [](const Squishfile& file) {

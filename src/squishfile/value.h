@@ -22,7 +22,7 @@ struct Value {
     bool boolean = false;        // Kind::boolean
     std::int64_t integer = 0;    // Kind::integer
     double number = 0;           // Kind::number, and Kind::integer as far as a double holds it
-    std::string text;            // Kind::string
+    std::string text;            // Kind::string; also the digits of a Kind::number from 2^63 to 2^64-1 (JSON only)
     std::vector<Value> items;    // Kind::array
     std::vector<Member> members; // Kind::table, in the order of the file, keys unique
 };

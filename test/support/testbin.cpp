@@ -10,9 +10,9 @@
 //                                log, "tcp ADDRESS PORT" or "udp ADDRESS PORT" as it is seen here
 //   activated                    says what it was passed (sd_listen_fds(3)), then serves the first socket like http
 //   connect HOST PORT            0 if a TCP connection can be made (numeric address)
-//   orphans N                    leaves N children behind to be reaped by init, then ends
-//   memory BYTES                 touches that much memory
-//   burn SECONDS                 uses a CPU
+//   call NAME…                   makes these system calls, one in each child; prints "NAME ok", "NAME ERRNO", "NAME
+//   signal N" orphans N                    leaves N children behind to be reaped by init, then ends memory BYTES
+//   touches that much memory burn SECONDS                 uses a CPU
 #include <algorithm>
 #include <arpa/inet.h>
 #include <cerrno>
@@ -23,11 +23,18 @@
 #include <cstring>
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/io_uring.h>
+#include <linux/netlink.h>
 #include <map>
 #include <memory>
 #include <netinet/in.h>
+#include <sched.h>
 #include <string>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -351,6 +358,74 @@ int cmd_connect(const Args& args) {
     return connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0 ? 0 : complain("connect");
 }
 
+// By clone(2) itself: what the C library does for fork(2) has no flags for namespaces.
+long clone_into(unsigned long flags) {
+    const long pid = syscall(SYS_clone, flags | SIGCHLD, nullptr, nullptr, nullptr, nullptr);
+    if (pid == 0)
+        _exit(0);
+    return pid;
+}
+
+long io_uring_setup() {
+    io_uring_params parameters{};
+    return syscall(SYS_io_uring_setup, 1, &parameters);
+}
+
+const std::map<std::string, long (*)()> kCalls = {
+    {"unshare", [] { return static_cast<long>(unshare(CLONE_NEWUSER)); }},
+    {"clone", [] { return clone_into(CLONE_NEWUSER); }},
+    {"clone-high", [] { return clone_into(0xdead000000000000 | CLONE_NEWUSER); }},
+    {"clone3", [] { return syscall(SYS_clone3, nullptr, 0); }},
+    {"setns", [] { return static_cast<long>(setns(-1, 0)); }},
+    {"fork", [] { return clone_into(0); }},
+    {"mount", [] { return static_cast<long>(mount("none", "/tmp", "tmpfs", 0, nullptr)); }},
+    {"umount", [] { return static_cast<long>(umount2("/nowhere", 0)); }},
+    {"open_tree", [] { return syscall(SYS_open_tree, AT_FDCWD, "/nowhere", 0); }},
+    {"fsopen", [] { return syscall(SYS_fsopen, "nothing", 0); }},
+    {"alg", [] { return static_cast<long>(socket(AF_ALG, SOCK_SEQPACKET, 0)); }},
+    {"alg-high", [] { return syscall(SYS_socket, 0xdead000000000000 | AF_ALG, SOCK_SEQPACKET, 0); }},
+    {"packet", [] { return static_cast<long>(socket(AF_PACKET, SOCK_RAW, 0)); }},
+    {"vsock", [] { return static_cast<long>(socket(AF_VSOCK, SOCK_STREAM, 0)); }},
+    {"netfilter", [] { return static_cast<long>(socket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER)); }},
+    {"route", [] { return static_cast<long>(socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE)); }},
+    {"keyctl", [] { return syscall(SYS_keyctl, 0, -3, 0); }},
+    {"userfaultfd", [] { return syscall(SYS_userfaultfd, 1); }},
+    {"io_uring", io_uring_setup},
+    {"tiocsti", [] { return static_cast<long>(ioctl(-1, TIOCSTI, "x")); }},
+    {"mkdir", [] { return static_cast<long>(mkdir("/tmp/made", 0755)); }},
+#if defined(__x86_64__)
+    {"i386",
+     [] {
+         long out = 0;
+         __asm__ volatile("int $0x80" : "=a"(out) : "a"(20L) : "memory");
+         return out;
+     }},
+    {"x32", [] { return syscall(0x40000000 | 39); }},
+#endif
+};
+
+int cmd_call(const Args& args) {
+    for (const auto& name : args) {
+        const auto call = kCalls.at(name);
+        std::fflush(stdout);
+        const pid_t child = fork();
+        if (child < 0)
+            return complain("fork");
+        if (child == 0) {
+            errno = 0;
+            _exit(call() < 0 ? errno : 0);
+        }
+        int status = 0;
+        waitpid(child, &status, 0);
+        if (WIFSIGNALED(status))
+            std::printf("%s signal %d\n", name.c_str(), WTERMSIG(status));
+        else
+            std::printf("%s %s\n", name.c_str(),
+                        WEXITSTATUS(status) == 0 ? "ok" : strerrorname_np(WEXITSTATUS(status)));
+    }
+    return 0;
+}
+
 int cmd_orphans(const Args& args) {
     for (int i = std::stoi(args.at(0)); i > 0; --i) {
         pid_t middle = fork();
@@ -414,6 +489,7 @@ const std::map<std::string, int (*)(const Args&)> kCommands = {
     {"peers", cmd_peers},
     {"activated", cmd_activated},
     {"connect", cmd_connect},
+    {"call", cmd_call},
     {"orphans", cmd_orphans},
     {"memory", cmd_memory},
     {"burn", cmd_burn},

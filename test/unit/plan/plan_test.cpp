@@ -175,6 +175,15 @@ TEST(LaunchPlan, ATerminalReplacesTheThreeStreams) {
     EXPECT_THAT(text, Not(HasSubstr("stdio")));
 }
 
+TEST(LaunchPlan, TheFilterIsTheLastDescriptorAndTheLastThingBeforeTheCommand) {
+    auto plan = plan_of(std::string(kRun) + "[[ports]]\ncontainer = 80\nhost = 8080\nactivation = true\n");
+    EXPECT_THAT(launch_text(plan), Not(HasSubstr("seccomp")));
+    plan.filter = 2;
+    EXPECT_THAT(launch_text(plan), HasSubstr("pass @6\n"));
+    EXPECT_THAT(launch_text(plan), HasSubstr("\nseccomp @7 flags 2\nrun /bin/app\n"));
+    EXPECT_THAT(launch_text(plan, {.console = true}), HasSubstr("\nseccomp @5 flags 2\nrun /bin/app\n"));
+}
+
 TEST(LaunchPlan, AKernelWithoutTimeNamespacesGetsNoClockAndASmallMachineItsOwnLimit) {
     auto old = machine();
     old.time_namespaces = false;
@@ -333,6 +342,7 @@ TEST(ExecPlan, BecomesTheCommandWithoutTouchingTheSurroundings) {
                         .environment = {{"A", "1"}},
                         .work_folder = "/srv",
                         .user = {5, 6},
+                        .filter = {},
                         .machine = machine()};
     const auto text = plan_text(make_exec(plan, {}));
     EXPECT_THAT(text, HasSubstr("argument 'sh'\nargument '-c'\nargument 'true'\nenvironment A=1\nwork folder /srv\nids "
@@ -340,6 +350,15 @@ TEST(ExecPlan, BecomesTheCommandWithoutTouchingTheSurroundings) {
                                 "capabilities 0\nlimit 7 1024/524288\nlimit 4 0\nbecome sh\n"));
     EXPECT_THAT(plan_text(make_exec(plan, {.console = true})), HasSubstr("terminal @0 24x80\n"));
     EXPECT_EQ(make_exec(plan, {}).descriptions().back(), "run 'sh'");
+}
+
+TEST(ExecPlan, HasTheContainersFilterBehindItsStreams) {
+    ExecPlan plan;
+    plan.command = {"sh"};
+    EXPECT_THAT(plan_text(make_exec(plan, {})), Not(HasSubstr("seccomp")));
+    plan.filter = 4;
+    EXPECT_THAT(plan_text(make_exec(plan, {})), HasSubstr("\nseccomp @3 flags 4\nbecome sh\n"));
+    EXPECT_THAT(plan_text(make_exec(plan, {.console = true})), HasSubstr("\nseccomp @1 flags 4\nbecome sh\n"));
 }
 
 TEST(ExecPlan, ClosesItselfToInspectionFirst) {
@@ -373,7 +392,6 @@ INSTANTIATE_TEST_SUITE_P(Keys, Unsupported,
                          ::testing::Values(Refused{"memory", "[resources]\nmemory = \"64M\"\n", "[resources]"},
                                            Refused{"cpus", "[resources]\ncpus = 1.5\n", "[resources]"},
                                            Refused{"pids", "[resources]\npids = 10\n", "[resources]"},
-                                           Refused{"seccomp", "[security]\nseccomp = \"unconfined\"\n", "[security]"},
                                            Refused{"capabilities", "[security]\ncapabilities = [\"CAP_NET_RAW\"]\n",
                                                    "[security]"},
                                            Refused{"health", "[health]\ncommand = [\"true\"]\n", "[health]"},
@@ -400,6 +418,9 @@ TEST(Supported, PassesWhatThisVersionDoes) {
         "[network]\nmode = \"host\"\n",
         "[restart]\npolicy = \"no\"\n",
         "[security]\nseccomp = \"default\"\n",
+        "[security]\nseccomp = \"unconfined\"\n",
+        "[security]\nseccomp = \"/srv/profile.json\"\n",
+        "[security]\nio_uring = true\n",
     };
     for (const auto* toml : files) {
         const auto result = refuse_unsupported(parse(std::string(kRun) + toml), machine());

@@ -101,7 +101,7 @@ inline std::string step_text(const launch::StepView& view) {
     case StepKind::resource_limit:
         return "limit " + std::to_string(step.a) + " " + std::to_string(step.c) + (one.empty() ? "" : "/" + one);
     case StepKind::seccomp:
-        return "seccomp " + a;
+        return "seccomp " + a + " flags " + std::to_string(step.b);
     case StepKind::pass:
         return "pass " + a;
     case StepKind::run:

@@ -36,6 +36,8 @@ TEST(Json, SurvivesTheRoundTripOfSmallFiles) {
              "restart.policy = 'always'",
              "restart.policy = 'no'",
              "security.seccomp = 'unconfined'",
+             "security.io_uring = true",
+             "security = { io_uring = false }",
              "health = { command = ['x'], interval = '1ms' }",
              "env.'schlüssel \\ \"' = \"\\n\\t\\u0001\\U0001f980\"",
          }) {
