@@ -86,7 +86,7 @@ Result<void> Answerer::listen() {
     interface_index_ = place_.interface.empty() ? 0 : ::if_nametoindex(place_.interface.c_str());
     const auto where = "listen for names at " + place_.address + ":" + std::to_string(place_.port);
     const Udp::endpoint datagram(address, place_.port);
-    (void) datagrams_.open(datagram.protocol(), error);
+    error = datagrams_.open(datagram.protocol(), error);
     TRY(checked(error, where));
     const auto bind_to_interface = [&](int socket) -> Result<void> {
         if (!place_.interface.empty() && ::setsockopt(socket, SOL_SOCKET, SO_BINDTODEVICE, place_.interface.c_str(),
@@ -95,17 +95,17 @@ Result<void> Answerer::listen() {
         return {};
     };
     TRY(bind_to_interface(datagrams_.native_handle()));
-    (void) datagrams_.bind(datagram, error);
+    error = datagrams_.bind(datagram, error);
     TRY(checked(error, where));
     const auto port = datagrams_.local_endpoint(error).port();
     const Tcp::endpoint stream(address, port);
-    (void) acceptor_.open(stream.protocol(), error);
+    error = acceptor_.open(stream.protocol(), error);
     TRY(checked(error, where));
     TRY(bind_to_interface(acceptor_.native_handle()));
-    (void) acceptor_.set_option(Tcp::acceptor::reuse_address(true), error);
-    (void) acceptor_.bind(stream, error);
+    error = acceptor_.set_option(Tcp::acceptor::reuse_address(true), error);
+    error = acceptor_.bind(stream, error);
     TRY(checked(error, where));
-    (void) acceptor_.listen(static_cast<int>(kMaxConnections), error);
+    error = acceptor_.listen(static_cast<int>(kMaxConnections), error);
     return checked(error, where);
 }
 
@@ -120,8 +120,8 @@ std::uint16_t Answerer::port() const {
 
 void Answerer::close() {
     boost::system::error_code ignored;
-    (void) datagrams_.close(ignored);
-    (void) acceptor_.close(ignored);
+    ignored = datagrams_.close(ignored);
+    ignored = acceptor_.close(ignored);
 }
 
 std::optional<std::string> Answerer::own_answer(std::string_view message, const asio::ip::address& client,
@@ -184,9 +184,9 @@ asio::awaitable<std::string> Answerer::ask_datagram(std::string query) {
     Udp::socket socket(loop_);
     boost::system::error_code error;
     const Udp::endpoint upstream(upstream_, place_.upstream_port);
-    (void) socket.open(upstream.protocol(), error);
+    error = socket.open(upstream.protocol(), error);
     if (!error)
-        (void) socket.connect(upstream, error); // from here on nobody else is heard
+        error = socket.connect(upstream, error); // from here on nobody else is heard
     if (error)
         co_return dns::make_refusal(question, Status::failed);
     const Deadline deadline(loop_.get_executor(), kUpstream, [&socket] { socket.cancel(); });
@@ -265,7 +265,7 @@ asio::awaitable<std::string> Answerer::ask_connection(std::string query) {
     Tcp::socket socket(loop_);
     const Deadline deadline(loop_.get_executor(), kUpstream, [&socket] {
         boost::system::error_code ignored;
-        (void) socket.close(ignored);
+        ignored = socket.close(ignored);
     });
     const Tcp::endpoint upstream(upstream_, place_.upstream_port);
     const auto [unreached] = co_await socket.async_connect(upstream, kPlain);

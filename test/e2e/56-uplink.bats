@@ -127,7 +127,9 @@ else:
     subprocess.Popen(["slirp4netns", f"--ready-fd={ready_theirs}", f"--exit-fd={exit_theirs}", "--mtu=65520"]
                      + (["--configure", "--disable-host-loopback"] if out else ["--cidr=10.0.3.0/24"])
                      + [keeper, value("--ns-ifname")], pass_fds=[ready_theirs, exit_theirs])
-    os.read(ready, 1)
+    os.close(ready_theirs)
+    if not os.read(ready, 1):
+        sys.exit("no namespace to join")
     with open(value("--pid"), "w") as file:
         print(os.getpid(), file=file)
     while os.path.exists(f"/proc/{keeper}/ns/net"):
