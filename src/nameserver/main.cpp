@@ -6,17 +6,15 @@
 #include "os/privileges.h"
 #include "os/socket.h"
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/signal_set.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
 #include <cstdio>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <malloc.h>
+#include <memory>
 #include <sys/socket.h>
 
 namespace {
@@ -28,34 +26,34 @@ using Descriptor = asio::posix::stream_descriptor;
 constexpr int kControlFd = 3;
 constexpr std::size_t kMaxClients = 16;
 constexpr const char* kUpstream = "10.0.2.3"; // the uplink's, which asks whom the host asks
-constexpr auto kPlain = asio::as_tuple(asio::use_awaitable);
 
 class Control {
 public:
     Control(asio::io_context& loop, UniqueFd listener)
         : loop_(loop), service_(loop, kUpstream), listener_(loop, listener.release()) {}
 
-    asio::awaitable<void> accept() {
-        for (;;) {
-            const auto [error] = co_await listener_.async_wait(Descriptor::wait_read, kPlain);
+    void accept() {
+        listener_.async_wait(Descriptor::wait_read, [this](const boost::system::error_code& error) {
             if (error)
-                co_return;
+                return;
             UniqueFd client(::accept4(listener_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
             const auto peer = client ? os::peer_credentials(client.get()) : fail_errno("accept");
-            if (peer && peer->uid == 0 && clients_ < kMaxClients) // our own user, who is 0 in here
-                asio::co_spawn(loop_, serve(Descriptor(loop_, client.release())), asio::detached);
-        }
+            if (peer && peer->uid == 0 && clients_ < kMaxClients) { // our own user, who is 0 in here
+                ++clients_;
+                serve(std::make_shared<Descriptor>(loop_, client.release()));
+            }
+            accept();
+        });
     }
 
 private:
-    asio::awaitable<void> serve(Descriptor client) {
-        ++clients_;
-        for (;;) {
-            const auto [error] = co_await client.async_wait(Descriptor::wait_read, kPlain);
-            if (error || !serve_one(client.native_handle()))
-                break;
-        }
-        --clients_;
+    void serve(const std::shared_ptr<Descriptor>& client) {
+        client->async_wait(Descriptor::wait_read, [this, client](const boost::system::error_code& error) {
+            if (error || !serve_one(client->native_handle()))
+                --clients_;
+            else
+                serve(client);
+        });
     }
 
     // False where the client is gone, or does not read its answers.
@@ -94,7 +92,7 @@ Result<void> serve() {
     asio::signal_set stop(loop, SIGTERM);
     stop.async_wait([&](const boost::system::error_code&, int) { loop.stop(); });
     Control control(loop, UniqueFd(kControlFd));
-    asio::co_spawn(loop, control.accept(), asio::detached);
+    control.accept();
     loop.run();
     return {};
 }
