@@ -361,6 +361,8 @@ Task<void> Ground::set_up_way_out() {
 
 // For a keeper's first network. Without a driver the uplink says so, later.
 Result<bool> Ground::wants_ipv6() const {
+    if (config_.uplink_ipv6 == uplink::Ipv6::off)
+        return false;
     const auto driver = uplink::choose(config_.uplink_driver);
     return driver ? uplink::wants_ipv6(config_.uplink_ipv6, *driver) : false;
 }

@@ -21,7 +21,9 @@ setup_file() {
 }
 teardown_file() {
     local status=0 name
-    for name in $(cat "$E2E_FILE_DIR/namespaces"); do ip netns del "$name" || status=1; done
+    read -r HOST OTHER <"$E2E_FILE_DIR/namespaces"
+    ip netns del "$HOST" || status=1
+    ip netns del "$OTHER" || status=1
     root_teardown_file || status=1
     return "$status"
 }
@@ -79,6 +81,7 @@ teardown() {
 
 # As the account, on the host.
 on_host() {
+    # shellcheck disable=SC2016
     nsenter --net="/run/netns/$HOST" unshare --mount --propagation private bash -e -c 'mount --bind "$1/etc" /etc
         shift; exec "$@"' bash "$DIR" setpriv --reuid "$ACCOUNT" --regid "$ACCOUNT" --init-groups -- env -i \
         HOME="$E2E_FILE_DIR/home-$ACCOUNT" USER="$ACCOUNT" LANG=C.UTF-8 \

@@ -297,7 +297,7 @@ TEST_F(Network, SlotWithForeignIpv6IsNotRecycled) {
     in_user_network([] {
         EXPECT_TRUE(is_recycled_after("true"));
         EXPECT_FALSE(is_recycled_after("ip address add 2001:db8::7/64 dev eth0 nodad"));
-        EXPECT_FALSE(is_recycled_after("ip address del fd73:7175:6973::4/64 dev eth0"));
+        EXPECT_FALSE(is_recycled_after("ip -6 address flush dev eth0 scope global"));
         EXPECT_FALSE(is_recycled_after("ip -6 route del default"));
         EXPECT_FALSE(is_recycled_after("ip -6 route replace default via fd73:7175:6973::99 dev eth0"));
         EXPECT_FALSE(is_recycled_after("ip -6 route add default via fd73:7175:6973::99 dev eth0 metric 7"));
