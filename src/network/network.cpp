@@ -26,7 +26,8 @@ Result<void> unless_unknown(Result<void> done) {
     return done;
 }
 
-// Bridges and the tap have no addresses but those that we give them, and listen to no router. Slots' links on the
+// Bridges and the tap have the addresses that we give them, and the link-local one that a router needs: without it the
+// kernel looks for no neighbour on behalf of others (ndisc_send_ns()). They listen to no router. Slots' links on the
 // bridges stay without IPv6: they carry it, and take no part.
 Result<void> write_router_sysctls() {
     const std::string ipv6 = "/proc/sys/net/ipv6/conf/";
@@ -34,7 +35,7 @@ Result<void> write_router_sysctls() {
     for (const char* name : {"accept_ra", "autoconf", "accept_redirects", "accept_source_route", "dad_transmits"})
         for (const char* whose : {"all/", "default/"})
             TRY(unless_unknown(os::write_existing(std::string(ipv6).append(whose).append(name), "0")));
-    return os::write_existing(ipv6 + "default/addr_gen_mode", "1"); // none
+    return os::write_existing(ipv6 + "default/addr_gen_mode", "0"); // made of the MAC
 }
 
 Result<void> enable_ipv6(const std::string& link) {

@@ -20,7 +20,7 @@ setup_file() {
     echo "$HOST $OTHER" >"$E2E_FILE_DIR/namespaces"
 }
 teardown_file() {
-    local status=0 name
+    local status=0
     read -r HOST OTHER <"$E2E_FILE_DIR/namespaces"
     ip netns del "$HOST" || status=1
     ip netns del "$OTHER" || status=1
