@@ -132,14 +132,13 @@ end_one() { # NAME of a program of the account's
     on_host squish network create two
     start_sleeper --network one
     first=$id
-    address=$(inside ip -6 address show dev eth0 | sed -n 's|.*inet6 \(fd73[^/]*\)/.*|\1|p')
-    assert_matches "$address" '^fd73:7175:6973:'
     gets_from_other
-    testbin_file web.toml http 2000
+    testbin_file web.toml peers 2000
     web=$(on_host squish create --network one web.toml)
     wait_for 10 eval "as_account squish logs $web | grep -q ready"
     id=$web
     address=$(inside ip -6 address show dev eth0 | sed -n 's|.*inet6 \(fd73[^/]*\)/.*|\1|p')
+    assert_matches "$address" '^fd73:7175:6973:'
     id=$first
     connects "$address" 2000
     start_sleeper --network two

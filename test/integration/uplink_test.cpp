@@ -380,13 +380,18 @@ TEST_F(Uplink, ContainerReachesTheWorldByIpv6AndNotTheHostsLoopback) {
             options.rules.ipv6 = true;
             auto network = MUST(network::Network::open(options));
             const auto slot = MUST(network.acquire());
+            int apart[2];
+            ASSERT_EQ(::pipe2(apart, O_CLOEXEC), 0);
             std::fflush(nullptr);
-            if (::fork() != 0)
-                return;
-            ::prctl(PR_SET_PDEATHSIG, SIGKILL);
             char word = 0;
-            if (::read(wait.get(), &word, 1) != 1 || !network.set_up_uplink6())
-                ::_exit(1); // the pipe's end says so
+            if (::fork() != 0) { // the stager keeps its /proc, which the keeper is about to give up
+                EXPECT_EQ(::read(apart[0], &word, 1), 1);
+                return;
+            }
+            ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+            if (::unshare(CLONE_NEWNS) != 0 || ::write(apart[1], "a", 1) != 1 || ::read(wait.get(), &word, 1) != 1 ||
+                !network.set_up_uplink6())
+                ::_exit(1); // and the test waits in vain
             Tried6 tried;
             const auto in_slot = [&](const std::string& address, int port) {
                 int got = -1;
