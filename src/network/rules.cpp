@@ -47,6 +47,8 @@ Result<std::string> run(const std::string& text) {
 // uplink is found. What the uplink would send to the host itself is refused: its own network (slirp4netns makes any
 // address there ::1), ::/16 with the IPv4 addresses written as IPv6 (::ffff:127.0.0.1 is an address that the host's
 // kernel would connect to as 127.0.0.1) and link-local addresses. So are the containers' own networks.
+// libslirp says that something is out of reach with its link-local address, which nobody forwards: it gets the
+// router's, or containers would wait for a time-out.
 constexpr std::string_view kRules = R"(add table inet squish
 delete table inet squish
 table inet squish {
@@ -92,6 +94,10 @@ table inet squish {
 6|      iifname "$BRIDGE" ip6 daddr $6GATEWAY icmpv6 type echo-request accept
 6|      iifname "$NAMED" ip6 daddr & ffff:ffff:ffff:ff00:ffff:ffff:ffff:ffff == $6GATEWAY icmpv6 type echo-request accept
     }
+6|  chain prerouting {
+6|      type filter hook prerouting priority raw; policy accept;
+6|      iifname "$UPLINK" ip6 saddr fe80::/10 icmpv6 type destination-unreachable ip6 saddr set $6ROUTER
+6|  }
 6|  chain neighbours {
 6|      ip6 hoplimit 255 icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
 6|  }
@@ -126,6 +132,7 @@ std::string rules_text(const RuleOptions& options) {
         {"$GATEWAY", to_string(kGateway)},
         {"$CONTAINERS", to_string(kAllNetworks) + "/" + std::to_string(kAllNetworksPrefix)},
         {"$6UPLINK_NETWORK", options.uplink_network6},
+        {"$6ROUTER", options.uplink_router6},
         {"$6GATEWAY", to_string(gateway6_of(0))},
         {"$6CONTAINERS", to_string(kAllNetworks6) + "/" + std::to_string(kAllNetworks6Prefix)},
     };

@@ -368,7 +368,7 @@ TEST_F(Uplink, ContainerReachesTheWorldByIpv6AndNotTheHostsLoopback) {
         ASSERT_EQ(std::system("ip -6 route add default dev up0 metric 5"), 0);
         EXPECT_TRUE(MUST(wants_ipv6(Ipv6::automatic, Driver::slirp4netns)));
         EXPECT_FALSE(MUST(wants_ipv6(Ipv6::off, Driver::slirp4netns)));
-        ASSERT_EQ(std::system("ip -6 route del default dev up0 metric 5"), 0);
+        ASSERT_EQ(std::system("ip -6 route del default dev up0 metric 5 && ip -6 route del unreachable default"), 0);
 
         const auto world = listen_tcp6("2001:db8::1", 80), loopback = listen_tcp6("::1", 81);
         int results[2], start[2];

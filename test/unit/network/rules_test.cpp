@@ -60,6 +60,7 @@ TEST(Rules, KnowIpv6OnlyWhereContainersHaveItToTheOutside) {
     options.bridge = "br7";
     options.uplink = "up7";
     options.uplink_network6 = "fd07::/64";
+    options.uplink_router6 = "fd07::2";
     const auto text = rules_text(options);
     for (const auto* left : {"$", "6|", "tap0", "squish0", "fd00:"})
         EXPECT_THAT(text, Not(HasSubstr(left)));
