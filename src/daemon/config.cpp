@@ -59,8 +59,18 @@ LayerSource read_source(const reader::Node& node) {
     return source;
 }
 
+uplink::Ipv6 read_ipv6(const reader::Node& node) {
+    if (node.kind() == reader::Value::Kind::boolean)
+        return node.boolean().value_or(false) ? uplink::Ipv6::on : uplink::Ipv6::off;
+    if (const auto text = node.string("\"auto\", true or false"); text && *text != "auto")
+        node.fail("must be \"auto\", true or false");
+    return uplink::Ipv6::automatic;
+}
+
 void read_uplink(const reader::Node& node, EngineConfig& config) {
-    const auto table = node.table({"driver", "mtu"});
+    const auto table = node.table({"driver", "mtu", "ipv6"});
+    if (const auto ipv6 = table.get("ipv6"))
+        config.uplink_ipv6 = read_ipv6(*ipv6);
     if (const auto mtu = table.get("mtu"))
         config.uplink_mtu = static_cast<std::uint32_t>(mtu->integer(1280, 65520).value_or(config.uplink_mtu));
     const auto driver = table.get("driver");

@@ -5,6 +5,7 @@
 //   [uplink]
 //   driver = "auto"        # "slirp4netns", "pasta"
 //   mtu = 9000
+//   ipv6 = "auto"          # true, false: IPv6 to the outside
 //   [layers]
 //   alpine_mirrors = ["https://dl-cdn.alpinelinux.org/alpine"]   # asked in this order
 //   [[layers.sources]]     # where other layers come from; the first that has a name decides

@@ -34,6 +34,7 @@ struct EngineConfig {
     std::uint32_t spare_cells = 2;      // containers built ahead
     std::uint32_t uplink_mtu = 9000;    // docs/networking.md, "MTU"
     uplink::Choice uplink_driver = uplink::Choice::automatic;
+    uplink::Ipv6 uplink_ipv6 = uplink::Ipv6::automatic;
     LayerSettings layers;
 };
 

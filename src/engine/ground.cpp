@@ -301,7 +301,7 @@ bool Ground::has_networks(const std::vector<std::uint32_t>& networks) const {
 Task<void> Ground::need_network(std::vector<std::uint32_t> networks) {
     for (int attempt = 0; attempt < 3;) {
         CO_TRY(co_await need_stager());
-        if (has_networks(networks) && way_out_.pid && nameserver_ && nameserver_->is_open())
+        if (has_networks(networks) && way_out_.pid && way_out_.set_up && nameserver_ && nameserver_->is_open())
             co_return Result<void>{};
         attempt += network_gate_.running ? 0 : 1; // those of others may be for other networks
         auto started =
@@ -317,9 +317,11 @@ Task<void> Ground::start_network(std::vector<std::uint32_t> networks) {
         auto request = to_request("network.up");
         request["mtu"] = config_.uplink_mtu;
         request["spares"] = config_.spare_cells;
+        CO_TRY_TO(request["ipv6"], wants_ipv6());
         CO_TRY_TO(auto answer, co_await stager_->ask(std::move(request)));
         for (const auto& [number, network] : std::exchange(networks_, {})) // a new stager is told of all again
             networks.push_back(number);
+        way_out_.ipv6 = answer.body.value("ipv6_out", false); // as long as there is this keeper, whatever was asked for
         networks_[kDefaultNetwork].facts = std::move(answer.body);
         network_up_ = true;
         host_loopback_told_.clear(); // a new filter
@@ -341,7 +343,28 @@ Task<void> Ground::start_network(std::vector<std::uint32_t> networks) {
     }
     if (!way_out_.pid)
         CO_TRY(co_await start_uplink(way_out_));
+    if (!way_out_.set_up)
+        CO_TRY(co_await set_up_way_out());
     co_return co_await serve_names();
+}
+
+// slirp4netns has configured the interface for IPv4; the rest is the stager's.
+Task<void> Ground::set_up_way_out() {
+    if (way_out_.ipv6) {
+        if (!stager_)
+            co_return fail(ErrorKind::unavailable, "squish-stager is gone", "try again");
+        CO_TRY(co_await stager_->ask(to_request("network.uplink")));
+    }
+    way_out_.set_up = way_out_.pid != 0;
+    co_return Result<void>{};
+}
+
+// For a keeper's first network. Without a driver the uplink says so, later.
+Result<bool> Ground::wants_ipv6() const {
+    if (config_.uplink_ipv6 == uplink::Ipv6::off)
+        return false;
+    const auto driver = uplink::choose(config_.uplink_driver);
+    return driver ? uplink::wants_ipv6(config_.uplink_ipv6, *driver) : false;
 }
 
 // Tells squish-dns of every network that it does not know yet, with all hosts.
@@ -497,6 +520,7 @@ Task<void> Ground::start_uplink(UplinkState& uplink) {
     uplink::Options options;
     options.purpose = uplink.purpose;
     options.mtu = config_.uplink_mtu;
+    options.ipv6 = uplink.ipv6;
     options.log_fd = log.get();
     options.folder = paths_.state;
     CO_TRY_TO(auto started, uplink::start(driver, facts_.pid, options));
@@ -547,6 +571,7 @@ void Ground::watch_uplink(UplinkState& uplink, Pidfd pidfd) {
             if (error || watch != uplink.watch || stopping_)
                 co_return;
             uplink.pid = 0;
+            uplink.set_up = false;
             if (uplink.purpose == uplink::Purpose::host_loopback)
                 host_loopback_told_.clear(); // its interface is to be set up again
             asio::steady_timer pause(executor_,
@@ -569,6 +594,7 @@ void Ground::end_uplink(UplinkState& uplink) {
         watch->cancel();
     }
     uplink.pid = 0;
+    uplink.set_up = false;
 }
 
 // --- cells

@@ -116,9 +116,13 @@ private:
         uplink::Purpose purpose;
         const char* kept_as; // its name with the keeper, which holds its descriptors
         pid_t pid = 0;       // 0: none runs
+        bool ipv6 = false;   // with IPv6
+        bool set_up = false; // the stager has done its part
         std::shared_ptr<asio::posix::stream_descriptor> watch = nullptr; // its pidfd
     };
     [[nodiscard]] Task<void> start_uplink(UplinkState& uplink);
+    [[nodiscard]] Task<void> set_up_way_out();
+    [[nodiscard]] Result<bool> wants_ipv6() const;
     void watch_uplink(UplinkState& uplink, Pidfd pidfd);
     void end_uplink(UplinkState& uplink);
     [[nodiscard]] Task<void> need_host_loopback(); // the second uplink, for those in host_loopback_

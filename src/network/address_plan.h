@@ -20,7 +20,9 @@
 // A container on several networks has a link, a number and an address in each; the first of them is its slot's.
 //
 // IPv6 is laid out alike: fd73:7175:6973::/48 (a ULA prefix, RFC 4193), the default network is its first /64, named
-// network K the /64 with group K; the slot's number is the last group. Nobody outside ever sees these addresses.
+// network K the /64 with group K; the slot's number is the last group. Nobody outside ever sees these addresses. Where
+// there is IPv6 to the outside, ::1 of each is the gateway (no slot's number is 1), and "tap0" has fd00::/64, as
+// slirp4netns lays it out: ::2 its router, ::3 its DNS server (not used), ::100 our end.
 #pragma once
 
 #include <array>
@@ -93,6 +95,15 @@ inline constexpr unsigned kNetwork6Prefix = 64;
     address[15] = static_cast<std::uint8_t>(number);
     return address;
 }
+[[nodiscard]] constexpr Ipv6 gateway6_of(NetworkId network) {
+    Ipv6 address = kAllNetworks6;
+    address[7] = static_cast<std::uint8_t>(network);
+    address[15] = 1;
+    return address;
+}
+inline constexpr Ipv6 kUplinkOwn6 = {0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0};
+inline constexpr Ipv6 kUplinkRouter6 = {0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2};
+inline constexpr unsigned kUplink6Prefix = 64;
 // Locally administered, unicast.
 [[nodiscard]] std::array<std::uint8_t, 6> mac_of(Ipv4 address);
 

@@ -74,6 +74,8 @@ Result<void> configure_ipv6(Netlink& netlink, const ContainerLinks& links) {
     std::vector<Request> requests;
     for (std::uint32_t at = 0; at < links.size(); ++at)
         requests.push_back(add_address6(kContainerLinkIndex + at, links[at].address6, kNetwork6Prefix));
+    if (links.front().gateway6)
+        requests.push_back(add_default_route6(kContainerLinkIndex, *links.front().gateway6));
     requests.push_back(add_client_route6(links.front().address6));
     requests.push_back(add_mark_rule(AF_INET6));
     requests.push_back(add_siblings_rule(AF_INET6));
@@ -122,6 +124,26 @@ Result<void> enter_new_namespace() {
     return fail_errno("create network namespace");
 }
 
+// Whether IPv6 is as configure_ipv6() left it; eth0 also has an address that the kernel has given it, fe80::/10.
+Result<bool> is_configured6(const ContainerLink& link) {
+    if (!has_ipv6())
+        return true;
+    const auto addresses = TRY(parse_addresses6(TRY(os::read_file("/proc/thread-self/net/if_inet6"))));
+    const auto routes = TRY(parse_default_routes6(TRY(os::read_file("/proc/thread-self/net/ipv6_route"))));
+    const auto is_ours = [&](const Address6& one) {
+        return one.link == "eth0" && one.address == link.address6 && one.prefix == kNetwork6Prefix;
+    };
+    const auto is_foreign = [&](const Address6& one) {
+        const bool link_local = one.address[0] == 0xfe && (one.address[1] & 0xc0) == 0x80;
+        return !is_ours(one) && one.link != "lo" && !(one.link == "eth0" && link_local);
+    };
+    const auto is_gateway = [&](const DefaultRoute6& one) {
+        return one.link == "eth0" && one.gateway == link.gateway6;
+    };
+    return std::ranges::count_if(addresses, is_ours) == 1 && std::ranges::none_of(addresses, is_foreign) &&
+           routes.size() == (link.gateway6 ? 1U : 0U) && std::ranges::all_of(routes, is_gateway);
+}
+
 // Whether eth0 is up, and the addresses are ours and no others.
 Result<bool> is_configured(Netlink& netlink, const ContainerLink& link) {
     const auto eth0 = TRY(netlink.link("eth0"));
@@ -130,7 +152,7 @@ Result<bool> is_configured(Netlink& netlink, const ContainerLink& link) {
         std::to_string(kContainerLinkIndex) + " " + to_string(link.address) + "/" + std::to_string(link.prefix);
     const auto on_lo = std::to_string(kLoopbackIndex) + " 127.0.0.1/8";
     return eth0.up && addresses.size() == 2 && std::ranges::count(addresses, on_eth0) == 1 &&
-           std::ranges::count(addresses, on_lo) == 1;
+           std::ranges::count(addresses, on_lo) == 1 && TRY(is_configured6(link));
 }
 
 } // namespace

@@ -12,6 +12,7 @@
 #include "network/netlink.h"
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,6 +36,7 @@ struct ContainerLink {
     unsigned prefix = 0;
     Ipv4 gateway;
     Ipv6 address6{};
+    std::optional<Ipv6> gateway6; // absent: no IPv6 to the outside, and no default route for it
 };
 using ContainerLinks = std::vector<ContainerLink>; // eth0, eth1, …
 

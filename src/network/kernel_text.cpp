@@ -3,6 +3,8 @@
 #include "base/text.h"
 
 #include <algorithm>
+#include <charconv>
+#include <optional>
 #include <vector>
 
 namespace squish::network {
@@ -30,6 +32,26 @@ Result<void> add_sockstat(SocketCounts& counts, std::string_view text) {
         }
     }
     return {};
+}
+
+std::vector<std::string_view> words_of(std::string_view line) {
+    auto words = split(line, ' ');
+    std::erase_if(words, [](std::string_view word) { return word.empty(); });
+    return words;
+}
+
+// 32 hexadecimal digits.
+std::optional<Ipv6> parse_address(std::string_view digits) {
+    Ipv6 address{};
+    if (digits.size() != 2 * address.size())
+        return std::nullopt;
+    for (std::size_t at = 0; at < address.size(); ++at) {
+        const auto* const begin = digits.data() + 2 * at;
+        if (const auto [end, error] = std::from_chars(begin, begin + 2, address[at], 16);
+            error != std::errc() || end != begin + 2)
+            return std::nullopt;
+    }
+    return address;
 }
 
 } // namespace
@@ -71,6 +93,38 @@ Result<std::string> ping_group_range(std::string_view gid_map) {
         return text(first->inside, last->inside + last->count - 1);
     const auto widest = std::ranges::max_element(extents, by_count);
     return text(widest->inside, widest->inside + widest->count - 1);
+}
+
+Result<std::vector<Address6>> parse_addresses6(std::string_view text) {
+    std::vector<Address6> found;
+    for (const auto line : split(text, '\n')) {
+        const auto words = words_of(line); // address, interface number, prefix, scope, flags, name
+        if (words.empty())
+            continue;
+        const auto address = parse_address(words[0]);
+        unsigned prefix = 0;
+        if (!address || words.size() != 6 ||
+            std::from_chars(words[2].data(), words[2].data() + words[2].size(), prefix, 16).ec != std::errc())
+            return fail(ErrorKind::system, "cannot read if_inet6 line '" + printable(line) + "'");
+        found.push_back({*address, prefix, std::string(words[5])});
+    }
+    return found;
+}
+
+Result<std::vector<DefaultRoute6>> parse_default_routes6(std::string_view text) {
+    std::vector<DefaultRoute6> found;
+    for (const auto line : split(text, '\n')) {
+        // destination, its prefix, source, its prefix, gateway, metric, references, uses, flags, name
+        const auto words = words_of(line);
+        if (words.empty())
+            continue;
+        const auto gateway = words.size() == 10 ? parse_address(words[4]) : std::nullopt;
+        if (!gateway)
+            return fail(ErrorKind::system, "cannot read ipv6_route line '" + printable(line) + "'");
+        if (words[1] == "00" && words[9] != "lo")
+            found.push_back({*gateway, std::string(words[9])});
+    }
+    return found;
 }
 
 } // namespace squish::network

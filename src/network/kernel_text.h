@@ -2,10 +2,12 @@
 #pragma once
 
 #include "base/result.h"
+#include "network/address_plan.h"
 
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace squish::network {
 
@@ -28,5 +30,21 @@ struct SocketCounts {
 // "0 65535", from the text of its gid_map. The kernel compares the ids as it sees them itself and switches the
 // feature off where the range is empty in its own numbers; then the widest single extent is taken.
 [[nodiscard]] Result<std::string> ping_group_range(std::string_view gid_map);
+
+// A line of /proc/net/if_inet6.
+struct Address6 {
+    Ipv6 address{};
+    unsigned prefix = 0;
+    std::string link;
+};
+[[nodiscard]] Result<std::vector<Address6>> parse_addresses6(std::string_view text);
+
+// A default route of /proc/net/ipv6_route, which has those of all tables. Those through lo are left out: the kernel's
+// own for what has no route, and the one back to clients (base/client_route.h).
+struct DefaultRoute6 {
+    Ipv6 gateway{};
+    std::string link;
+};
+[[nodiscard]] Result<std::vector<DefaultRoute6>> parse_default_routes6(std::string_view text);
 
 } // namespace squish::network

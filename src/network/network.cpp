@@ -1,5 +1,6 @@
 #include "network/network.h"
 
+#include "network/kernel_text.h"
 #include "network/requests.h"
 #include "os/file.h"
 
@@ -25,6 +26,37 @@ Result<void> unless_unknown(Result<void> done) {
     return done;
 }
 
+// Bridges and the tap have the addresses that we give them, and the link-local one that a router needs: without it the
+// kernel looks for no neighbour on behalf of others (ndisc_send_ns()). They listen to no router. Slots' links on the
+// bridges stay without IPv6: they carry it, and take no part.
+Result<void> write_router_sysctls() {
+    const std::string ipv6 = "/proc/sys/net/ipv6/conf/";
+    TRY(os::write_existing(ipv6 + "all/forwarding", "1")); // and of what is made later
+    for (const char* name : {"accept_ra", "autoconf", "accept_redirects", "accept_source_route", "dad_transmits"})
+        for (const char* whose : {"all/", "default/"})
+            TRY(unless_unknown(os::write_existing(std::string(ipv6).append(whose).append(name), "0")));
+    return os::write_existing(ipv6 + "default/addr_gen_mode", "0"); // made of the MAC
+}
+
+Result<void> enable_ipv6(const std::string& link) {
+    return os::write_existing("/proc/sys/net/ipv6/conf/" + link + "/disable_ipv6", "0");
+}
+
+// What was decided when the bridge was made holds: slots of that time have a default route, or none.
+Result<bool> decide_ipv6_out(Netlink& netlink, const std::string& bridge, bool wanted) {
+    const auto found = netlink.link(bridge);
+    if (!found && found.error().sys_errno != ENODEV)
+        return std::unexpected(found.error());
+    if (!found && wanted && !has_ipv6())
+        return fail(ErrorKind::unsupported, "there is no IPv6 to the outside: the kernel has none",
+                    "set [uplink] ipv6 = \"auto\" in squishd.toml");
+    if (!found || !has_ipv6())
+        return wanted && has_ipv6();
+    const auto addresses = TRY(parse_addresses6(TRY(os::read_file("/proc/thread-self/net/if_inet6"))));
+    return std::ranges::any_of(
+        addresses, [&](const Address6& one) { return one.link == bridge && one.address == gateway6_of(0); });
+}
+
 Result<void> write_bridge_sysctls() {
     TRY(os::write_existing("/proc/sys/net/ipv4/ip_forward", "1"));
     // Before the bridge and the uplink's tap are made: they start without IPv6.
@@ -36,12 +68,17 @@ Result<void> write_bridge_sysctls() {
 }
 
 // The interface number of a network's bridge, which is up and has the gateway's address.
-Result<std::uint32_t> set_up_bridge(Netlink& netlink, const std::string& name, NetworkId network, std::uint32_t mtu) {
+Result<std::uint32_t> set_up_bridge(Netlink& netlink, const std::string& name, NetworkId network,
+                                    const Options& options) {
     const auto gateway = gateway_of(network);
-    TRY(unless_there(netlink.send(add_bridge(name, gateway, mtu))));
+    TRY(unless_there(netlink.send(add_bridge(name, gateway, options.mtu))));
     const auto bridge = TRY(netlink.link(name));
     TRY(netlink.send(bring_up(bridge.index)));
     TRY(unless_there(netlink.send(add_address(bridge.index, gateway, prefix_of(network)))));
+    if (options.rules.ipv6) {
+        TRY(enable_ipv6(name));
+        TRY(unless_there(netlink.send(add_address6(bridge.index, gateway6_of(network), kNetwork6Prefix))));
+    }
     return bridge.index;
 }
 
@@ -68,7 +105,10 @@ Result<Network> Network::open(Options options) {
     auto netlink = TRY(Netlink::open());
     TRY(netlink.send(bring_up(kLoopbackIndex)));
     TRY(write_bridge_sysctls());
-    const auto bridge = TRY(set_up_bridge(netlink, options.rules.bridge, 0, options.mtu));
+    options.rules.ipv6 = TRY(decide_ipv6_out(netlink, options.rules.bridge, options.rules.ipv6));
+    if (options.rules.ipv6)
+        TRY(write_router_sysctls());
+    const auto bridge = TRY(set_up_bridge(netlink, options.rules.bridge, 0, options));
     TRY(apply_rules(rules_text(options.rules)));
 
     const auto gid_map = TRY(os::read_file("/proc/self/gid_map"));
@@ -115,7 +155,7 @@ Result<void> Network::add_network(NetworkId network) {
     if (network > kNamedNetworks)
         return fail(ErrorKind::invalid, "there are networks 0 to " + std::to_string(kNamedNetworks));
     if (!bridges_.contains(network))
-        bridges_[network] = TRY(set_up_bridge(netlink_, bridge_name(network), network, options_.mtu));
+        bridges_[network] = TRY(set_up_bridge(netlink_, bridge_name(network), network, options_));
     return {};
 }
 
@@ -141,7 +181,7 @@ Result<bool> Network::repair() {
         const auto name = network == 0 ? options_.rules.bridge : bridge_name(network);
         if (std::ranges::find(links, index, &LinkState::index) != links.end())
             continue;
-        index = TRY(set_up_bridge(netlink_, name, network, options_.mtu));
+        index = TRY(set_up_bridge(netlink_, name, network, options_));
         for (const auto& link : links)
             if (const auto number = number_of_link(link.name); number && network_of(*number) == network)
                 TRY(netlink_.send(move_to_bridge(link.index, index)));
@@ -186,6 +226,19 @@ Result<void> Network::allow_host_loopback(std::uint32_t number) {
         return fail(ErrorKind::not_found, "no network slot " + std::to_string(number) + " is in use");
     on_host_loopback_.insert(number); // first: a half-done one is taken back, too
     return apply_rules(allow_host_loopback_text(to_string(address_of(number))));
+}
+
+Result<void> Network::set_up_uplink6() {
+    if (!has_ipv6_out())
+        return {};
+    const auto& name = options_.rules.uplink;
+    const auto link = netlink_.link(name);
+    if (!link && link.error().sys_errno == ENODEV)
+        return fail(ErrorKind::unavailable, "there is no interface '" + name + "'", "see uplink.log");
+    TRY(link);
+    TRY(enable_ipv6(name));
+    TRY(unless_there(netlink_.send(add_address6(link->index, kUplinkOwn6, kUplink6Prefix))));
+    return unless_there(netlink_.send(add_default_route6(link->index, kUplinkRouter6)));
 }
 
 // Not without the filter's word: an address that may still reach the host's loopback is given to nobody.
@@ -245,7 +298,8 @@ Result<std::uint32_t> Network::obtain() {
 
 ContainerLink Network::link_of(std::uint32_t number) const {
     const auto network = network_of(number);
-    return {address_of(number), prefix_of(network), gateway_of(network), address6_of(number)};
+    return {address_of(number), prefix_of(network), gateway_of(network), address6_of(number),
+            has_ipv6_out() ? std::optional(gateway6_of(network)) : std::nullopt};
 }
 
 Attachment Network::attachment_of(std::uint32_t number) const {

@@ -82,7 +82,8 @@ enum class Payload {
 class Network {
 public:
     // Sets up the namespace that the caller is in: lo, the bridge with the gateway's address, forwarding, the filter.
-    // Does again what was done before without disturbing what runs.
+    // Does again what was done before without disturbing what runs; IPv6 to the outside (rules.ipv6) stays as it was
+    // when the bridge was made, so that all slots are alike. unsupported where that is wanted and the kernel has none.
     [[nodiscard]] static Result<Network> open(Options options = {});
 
     // A slot for a container on the default network: a spare one (microseconds) or a new one (a millisecond).
@@ -115,6 +116,12 @@ public:
     // Whether the container on this slot may reach the host's loopback, through that. It may no more once the slot is
     // released. not_found where no such slot is in use.
     [[nodiscard]] Result<void> allow_host_loopback(std::uint32_t number);
+
+    // Whether containers have IPv6 to the outside: what was asked for when the default network's bridge was made.
+    [[nodiscard]] bool has_ipv6_out() const { return options_.rules.ipv6; }
+    // The uplink's interface is there, and configured for IPv4: gives it IPv6, where that is to be. Does again what was
+    // done before. unavailable where there is no such interface.
+    [[nodiscard]] Result<void> set_up_uplink6();
 
     [[nodiscard]] std::string gateway() const { return to_string(kGateway); }
     [[nodiscard]] unsigned prefix_length() const { return kDefaultPrefix; }

@@ -42,6 +42,12 @@ Address to_libnl(Ipv4 address, unsigned prefix) {
     return built;
 }
 
+Address to_libnl(const Ipv6& address, unsigned prefix) {
+    Address built(nl_addr_build(AF_INET6, address.data(), address.size()));
+    nl_addr_set_prefixlen(built.get(), static_cast<int>(prefix));
+    return built;
+}
+
 Address to_libnl(const std::array<std::uint8_t, 6>& mac) {
     return Address(nl_addr_build(AF_LLC, mac.data(), mac.size()));
 }
@@ -137,26 +143,36 @@ Request add_address(std::uint32_t index, Ipv4 address, unsigned prefix) {
     return {std::unique_ptr<nl_msg, FreeMessage>(message), "add address '" + to_string(address) + "'"};
 }
 
-Request add_default_route(std::uint32_t index, Ipv4 gateway) {
+namespace {
+
+Request default_route(std::uint32_t index, int family, nl_addr* everywhere, nl_addr* gateway, const std::string& name) {
     const std::unique_ptr<rtnl_route, Put> route(rtnl_route_alloc());
-    rtnl_route_set_family(route.get(), AF_INET);
-    rtnl_route_set_dst(route.get(), to_libnl(Ipv4{}, 0).get());
+    rtnl_route_set_family(route.get(), static_cast<std::uint8_t>(family));
+    rtnl_route_set_dst(route.get(), everywhere);
     rtnl_route_set_scope(route.get(), RT_SCOPE_UNIVERSE);
     auto* hop = rtnl_route_nh_alloc(); // owned by the route from here
     rtnl_route_nh_set_ifindex(hop, static_cast<int>(index));
-    rtnl_route_nh_set_gateway(hop, to_libnl(gateway, 32).get());
+    rtnl_route_nh_set_gateway(hop, gateway);
     rtnl_route_add_nexthop(route.get(), hop);
     nl_msg* message = nullptr;
     rtnl_route_build_add_request(route.get(), NLM_F_CREATE | NLM_F_EXCL, &message);
-    return {std::unique_ptr<nl_msg, FreeMessage>(message), "add default route through '" + to_string(gateway) + "'"};
+    return {std::unique_ptr<nl_msg, FreeMessage>(message), "add default route through '" + name + "'"};
+}
+
+} // namespace
+
+Request add_default_route(std::uint32_t index, Ipv4 gateway) {
+    return default_route(index, AF_INET, to_libnl(Ipv4{}, 0).get(), to_libnl(gateway, 32).get(), to_string(gateway));
+}
+
+Request add_default_route6(std::uint32_t index, const Ipv6& gateway) {
+    return default_route(index, AF_INET6, to_libnl(Ipv6{}, 0).get(), to_libnl(gateway, 128).get(), to_string(gateway));
 }
 
 Request add_address6(std::uint32_t index, const Ipv6& address, unsigned prefix) {
     const std::unique_ptr<rtnl_addr, Put> wanted(rtnl_addr_alloc());
     rtnl_addr_set_ifindex(wanted.get(), static_cast<int>(index));
-    const Address local(nl_addr_build(AF_INET6, address.data(), address.size()));
-    nl_addr_set_prefixlen(local.get(), static_cast<int>(prefix));
-    rtnl_addr_set_local(wanted.get(), local.get());
+    rtnl_addr_set_local(wanted.get(), to_libnl(address, prefix).get());
     rtnl_addr_set_flags(wanted.get(), IFA_F_NODAD);
     nl_msg* message = nullptr;
     rtnl_addr_build_add_request(wanted.get(), NLM_F_CREATE | NLM_F_EXCL, &message);

@@ -45,6 +45,7 @@ struct Veth {
 
 // IPv6, without duplicate address detection: nobody else can have it, and it would not be usable for a second.
 [[nodiscard]] Request add_address6(std::uint32_t index, const Ipv6& address, unsigned prefix);
+[[nodiscard]] Request add_default_route6(std::uint32_t index, const Ipv6& gateway);
 
 // What base/client_route.h describes, for one family: `own` is the container's address.
 [[nodiscard]] Request add_client_route(Ipv4 own);

@@ -31,7 +31,8 @@ Result<std::string> run(const std::string& text) {
     return std::string(nft_ctx_get_output_buffer(context.get()));
 }
 
-// $NAMES are replaced by rules_text(). `add` before `delete` makes the deletion succeed where there is no table yet.
+// $NAMES are replaced by rules_text(), and lines with "6|" are there only with IPv6 to the outside. `add` before
+// `delete` makes the deletion succeed where there is no table yet.
 //
 // A container may: reach its siblings (on the bridge itself, not through here), go out through the uplink with its own
 // address, ping its gateway and ask it for names (squish-dns, which listens on each bridge by itself).
@@ -41,6 +42,13 @@ Result<std::string> run(const std::string& text) {
 // asked of every packet, both ways and before connection tracking: what the former owner of an address had established
 // is nothing to the next. This namespace's own processes do not use it at all. From outside nothing
 // comes in but answers: published ports do not pass here, the forwarder connects inside the container's own namespace.
+//
+// IPv6 likewise. Neighbour discovery is what ARP is for IPv4, which no filter sees: without it neither gateway nor
+// uplink is found. What the uplink would send to the host itself is refused: its own network (slirp4netns makes any
+// address there ::1), ::/16 with the IPv4 addresses written as IPv6 (::ffff:127.0.0.1 is an address that the host's
+// kernel would connect to as 127.0.0.1) and link-local addresses. So are the containers' own networks.
+// libslirp says that something is out of reach with its link-local address, which nobody forwards: it gets the
+// router's, or containers would wait for a time-out.
 constexpr std::string_view kRules = R"(add table inet squish
 delete table inet squish
 table inet squish {
@@ -57,6 +65,8 @@ table inet squish {
         iifname "$BRIDGE" oifname "$BRIDGE" accept comment "siblings, where br_netfilter sends them here"
         iifname "$BRIDGE" oifname "$UPLINK" ip saddr $CONTAINERS jump outgoing
         iifname "$NAMED" oifname "$UPLINK" ip saddr $CONTAINERS jump outgoing
+6|      iifname "$BRIDGE" oifname "$UPLINK" ip6 saddr $6CONTAINERS jump outgoing6
+6|      iifname "$NAMED" oifname "$UPLINK" ip6 saddr $6CONTAINERS jump outgoing6
     }
     chain to_host_loopback {
         ct state invalid drop
@@ -67,6 +77,11 @@ table inet squish {
         ip daddr $UPLINK_NETWORK reject with icmp type admin-prohibited
         accept
     }
+6|  chain outgoing6 {
+6|      ip6 daddr { $6UPLINK_NETWORK, $6CONTAINERS } reject with icmpv6 type admin-prohibited
+6|      ip6 daddr { ::/16, fe80::/10, fec0::/10, ff00::/8 } reject with icmpv6 type admin-prohibited
+6|      accept
+6|  }
     chain input {
         type filter hook input priority filter; policy drop;
         iifname "lo" accept
@@ -74,7 +89,18 @@ table inet squish {
         ct state established,related accept
         iifname "$BRIDGE" ip daddr $GATEWAY jump gateway
         iifname "$NAMED" ip daddr & 255.255.0.255 == $GATEWAY jump gateway
+6|      iifname { "$BRIDGE", "$UPLINK" } jump neighbours
+6|      iifname "$NAMED" jump neighbours
+6|      iifname "$BRIDGE" ip6 daddr $6GATEWAY icmpv6 type echo-request accept
+6|      iifname "$NAMED" ip6 daddr & ffff:ffff:ffff:ff00:ffff:ffff:ffff:ffff == $6GATEWAY icmpv6 type echo-request accept
     }
+6|  chain prerouting {
+6|      type filter hook prerouting priority raw; policy accept;
+6|      iifname "$UPLINK" ip6 saddr fe80::/10 icmpv6 type destination-unreachable ip6 saddr set $6ROUTER
+6|  }
+6|  chain neighbours {
+6|      ip6 hoplimit 255 icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
+6|  }
     chain gateway {
         icmp type echo-request accept
         udp dport 53 accept
@@ -88,6 +114,7 @@ table inet squish {
         type nat hook postrouting priority srcnat; policy accept;
         oifname "$LOOPBACK" ip saddr $CONTAINERS masquerade
         oifname "$UPLINK" ip saddr $CONTAINERS masquerade
+6|      oifname "$UPLINK" ip6 saddr $6CONTAINERS masquerade
     }
 }
 )";
@@ -104,8 +131,19 @@ std::string rules_text(const RuleOptions& options) {
         {"$NAMED", "sqb*"}, // bridge_name()
         {"$GATEWAY", to_string(kGateway)},
         {"$CONTAINERS", to_string(kAllNetworks) + "/" + std::to_string(kAllNetworksPrefix)},
+        {"$6UPLINK_NETWORK", options.uplink_network6},
+        {"$6ROUTER", options.uplink_router6},
+        {"$6GATEWAY", to_string(gateway6_of(0))},
+        {"$6CONTAINERS", to_string(kAllNetworks6) + "/" + std::to_string(kAllNetworks6Prefix)},
     };
-    std::string text(kRules);
+    std::string text;
+    for (const auto line : split(kRules, '\n')) {
+        const bool for_ipv6 = line.starts_with("6|");
+        if (!for_ipv6)
+            text.append(line).append("\n");
+        else if (options.ipv6)
+            text.append("  ").append(line.substr(2)).append("\n");
+    }
     for (const auto& [name, value] : values)
         for (std::size_t at = 0; (at = text.find(name, at)) != std::string::npos; at += value.size())
             text.replace(at, name.size(), value);

@@ -14,6 +14,9 @@ struct RuleOptions {
     // The second uplink, through which nothing but the host's loopback is reached, by those who may.
     std::string loopback = "tap1";
     std::string loopback_host = "10.0.3.2"; // what stands for the host's 127.0.0.1
+    bool ipv6 = false;                      // whether containers have IPv6 to the outside
+    std::string uplink_network6 = "fd00::/64";
+    std::string uplink_router6 = "fd00::2";
 };
 
 // The whole table as nft(8) text: one transaction that replaces whatever table of that name was there.

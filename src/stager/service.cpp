@@ -112,6 +112,8 @@ Result<Reply> Service::handle(const Json& request) {
         return sdks(request);
     if (op == "network.up")
         return network_up(request);
+    if (op == "network.uplink")
+        return network_uplink();
     if (op == "network.slot")
         return network_slot(request);
     if (op == "network.add")
@@ -219,6 +221,7 @@ Result<Reply> Service::network_up(const Json& request) {
     if (mtu < 576 || mtu > 65520 || spares < 0 || spares > 64)
         return fail(ErrorKind::invalid, "network.up: mtu or spares out of range");
     options.mtu = static_cast<std::uint32_t>(mtu);
+    options.rules.ipv6 = get_flag(request, "ipv6");
     wanted_spares_ = static_cast<std::size_t>(spares);
     if (!network_) {
         watch_ = TRY(network::LinkWatch::open());
@@ -226,7 +229,16 @@ Result<Reply> Service::network_up(const Json& request) {
     }
     Reply reply;
     reply.fields = facts_of(0);
+    reply.fields["ipv6_out"] = network_->has_ipv6_out();
     return reply;
+}
+
+// The uplink is there (again).
+Result<Reply> Service::network_uplink() {
+    if (!network_)
+        return fail(ErrorKind::unavailable, "the network is not up");
+    TRY(network_->set_up_uplink6());
+    return Reply{};
 }
 
 Result<Reply> Service::network_add(const Json& request) {

@@ -47,6 +47,7 @@ private:
     [[nodiscard]] Result<Reply> network_release(const wire::Json& request);
     [[nodiscard]] Result<Reply> network_retain(const wire::Json& request);
     [[nodiscard]] Result<Reply> network_host_loopback(const wire::Json& request);
+    [[nodiscard]] Result<Reply> network_uplink();
     [[nodiscard]] Result<Reply> isolated_network();
 
     RootfsCache rootfs_;

@@ -182,6 +182,8 @@ bool has_default_route(std::string_view text, std::string_view interface) {
 }
 
 Result<Uplink> start_pasta(pid_t keeper, const Options& options) {
+    if (options.ipv6)
+        return fail(ErrorKind::unsupported, "squish has no IPv6 to the outside with pasta");
     os::Spawn spawn;
     spawn.program = options.program;
     if (spawn.program.empty())

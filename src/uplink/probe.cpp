@@ -120,6 +120,7 @@ std::vector<std::string> missing_among(const std::vector<std::string>& known) {
     for (const auto purpose : {Purpose::way_out, Purpose::host_loopback}) {
         Options options;
         options.purpose = purpose;
+        options.ipv6 = true;
         for (const auto& argument : slirp4netns_arguments(1, options, 3, 4)) {
             const auto name = argument.substr(0, argument.find('='));
             if (name.starts_with("--") && std::ranges::find(known, name) == known.end() &&

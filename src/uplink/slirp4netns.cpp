@@ -28,8 +28,10 @@ std::vector<std::string> slirp4netns_arguments(pid_t keeper, const Options& opti
         "slirp4netns",      "--mtu=" + std::to_string(options.mtu),   "--enable-sandbox",
         "--enable-seccomp", "--ready-fd=" + std::to_string(ready_fd), "--exit-fd=" + std::to_string(exit_fd)};
     if (options.purpose == Purpose::way_out) {
-        arguments.emplace_back("--configure"); // address and default route
-        arguments.emplace_back("--disable-host-loopback");
+        arguments.emplace_back("--configure");             // address and default route
+        arguments.emplace_back("--disable-host-loopback"); // for IPv6, too
+        if (options.ipv6)
+            arguments.emplace_back("--enable-ipv6");
     } else { // --configure would make it the default route, before the other
         arguments.push_back(std::string("--cidr=") + facts.subnet);
     }

@@ -9,6 +9,10 @@
 // has mapped its ids, by newuidmap or one id, and need neither its mount namespace nor its files. It is given no API
 // socket: nobody can change what it does.
 //
+// --enable-ipv6 is called experimental by it. With libslirp 4.7 TCP, UDP and unreachable networks were found to be
+// served as for IPv4 (test/integration/uplink_test.cpp); its router advertisements are not used. Any address of
+// fd00::/64 but its DNS server's is the host's ::1, and refused by --disable-host-loopback.
+//
 // It looks at /etc/resolv.conf again when a second has passed since it last did and the file has changed (libslirp's
 // get_dns_addr()), so a host whose name servers change is followed, as long as the file, or what it points to, is on
 // the file system of /etc or of /run.

@@ -1,10 +1,13 @@
 #include "uplink/uplink.h"
 
+#include "base/text.h"
+#include "os/file.h"
 #include "uplink/pasta.h"
 #include "uplink/probe.h"
 #include "uplink/slirp4netns.h"
 
 #include <cerrno>
+#include <charconv>
 #include <csignal>
 #include <fcntl.h>
 #include <poll.h>
@@ -48,6 +51,39 @@ Result<Driver> choose(Choice choice) {
     }
     }
     std::unreachable();
+}
+
+bool has_default_route6(std::string_view text) {
+    constexpr unsigned kReject = 0x0200; // RTF_REJECT, <linux/route.h>
+    for (const auto line : split(text, '\n')) {
+        // destination, its prefix, source, its prefix, gateway, metric, references, uses, flags, interface
+        auto words = split(line, ' ');
+        std::erase_if(words, [](std::string_view word) { return word.empty(); });
+        unsigned flags = kReject;
+        if (words.size() == 10)
+            std::from_chars(words[8].data(), words[8].data() + words[8].size(), flags, 16);
+        if (!(flags & kReject) && words[1] == "00" && words[9] != "lo")
+            return true;
+    }
+    return false;
+}
+
+Result<bool> wants_ipv6(Ipv6 wanted, Driver driver) {
+    if (wanted == Ipv6::off)
+        return false;
+    if (driver == Driver::pasta) {
+        if (wanted == Ipv6::on)
+            return fail(ErrorKind::unsupported, "[uplink] ipv6 = true: squish has no IPv6 to the outside with pasta",
+                        "install slirp4netns, or set [uplink] ipv6 = \"auto\" in squishd.toml");
+        return false;
+    }
+    if (wanted == Ipv6::on)
+        return true;
+    const auto routes = os::read_file("/proc/thread-self/net/ipv6_route", 64 << 20);
+    if (!routes && routes.error().sys_errno == ENOENT) // no IPv6 in the kernel
+        return false;
+    TRY(routes);
+    return has_default_route6(*routes);
 }
 
 Result<Uplink> start(Driver driver, pid_t keeper, const Options& options) {

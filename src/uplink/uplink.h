@@ -12,6 +12,10 @@
 // `host_loopback`: 10.0.3.0/24 on "tap1", where 10.0.3.2 is the host's 127.0.0.1. It is no default route; the interface
 // is made, but neither up nor given its address 10.0.3.100: the stager does that. The packet filter
 // (network/rules.h) decides who may use it.
+//
+// IPv6, where asked for, on `way_out` alone: fd00::/64, fd00::2 the router, fd00::100 ours; that, too, the stager
+// configures, and nothing hangs on router advertisements. Only slirp4netns has it: pasta configures the interface
+// itself, which has IPv6 switched off when it is made.
 #pragma once
 
 #include "base/result.h"
@@ -32,6 +36,9 @@ enum class Choice { automatic, slirp4netns, pasta };
 
 enum class Purpose { way_out, host_loopback };
 
+// IPv6 to the outside. automatic: where the host has a default route for it when the network comes up.
+enum class Ipv6 { automatic, on, off };
+
 // What is at the other end.
 struct Facts {
     const char* interface;
@@ -49,6 +56,7 @@ struct Facts {
 struct Options {
     Purpose purpose = Purpose::way_out;
     std::uint32_t mtu = 65520;
+    bool ipv6 = false;   // for way_out; unsupported with pasta
     int log_fd = -1;     // a regular file that takes its stderr; -1: kept in memory, 64 KiB at most
     std::string program; // empty: found in PATH, and probed where the driver needs that
     std::string folder;  // pasta: where its pid file is written, of the user's own
@@ -72,6 +80,10 @@ struct Uplink {
 // Which one it is to be. Errors: unsupported, naming what is missing or was refused, and what to do.
 [[nodiscard]] Result<Driver> choose(Choice choice);
 
+// Whether the way out is to have IPv6, for what squishd.toml asks for. Errors: unsupported where it asks for what the
+// driver does not have; automatic asks for nothing.
+[[nodiscard]] Result<bool> wants_ipv6(Ipv6 wanted, Driver driver);
+
 // Starts it for the namespaces of `keeper`; returns as soon as it runs, before it is ready.
 // Errors: unsupported, with a remedy, where it is not installed or not good enough or /dev/net/tun cannot be opened.
 [[nodiscard]] Result<Uplink> start(Driver driver, pid_t keeper, const Options& options = {});
@@ -86,6 +98,8 @@ struct Uplink {
 // The parts, for drivers and tests.
 // Why /dev/net/tun cannot be opened: `open_errno`, and its mode bits where it exists.
 [[nodiscard]] Error explain_tun(int open_errno, mode_t mode);
+// Whether the text of /proc/net/ipv6_route has a default route that leads out.
+[[nodiscard]] bool has_default_route6(std::string_view text);
 // Whether this user may open /dev/net/tun.
 [[nodiscard]] Result<void> check_tun_device();
 

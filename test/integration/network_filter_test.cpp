@@ -171,6 +171,163 @@ TEST_F(NetworkFilter, AGatewayAnswersItsOwnNetworkOnly) {
     });
 }
 
+// --- IPv6 to the outside
+// ------------------------------------------------------------------------------------------------------------
+
+Options with_ipv6() {
+    Options options;
+    options.rules.ipv6 = true;
+    return options;
+}
+
+// As make_far_side(), for IPv6: fd00::2 and fd00::3 stand for the host, 2001:db8::1 for the world, the others for what
+// nobody has to reach.
+struct FarSide6 {
+    UniqueFd netns;
+    UniqueFd router, dns, elsewhere, compatible, site, unknown;
+};
+
+void make_far_side6(Network& network, FarSide6& far) {
+    far.netns = inside_of(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC), [] {
+        EXPECT_EQ(::unshare(CLONE_NEWNET), 0);
+        return UniqueFd(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
+    });
+    const auto path = "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(far.netns.get());
+    ASSERT_EQ(
+        std::system(("ip link add tap0 type veth peer name far0 netns " + path + " && ip link set tap0 up").c_str()),
+        0);
+    (void) inside_of(far.netns.get(), [&] {
+        EXPECT_EQ(std::system("echo 0 >/proc/sys/net/ipv6/conf/far0/disable_ipv6; ip link set lo up && "
+                              "ip link set far0 up && ip address add fd00::2/64 dev far0 nodad && "
+                              "ip address add fd00::3/64 dev far0 nodad && ip address add 2001:db8::1/128 dev lo && "
+                              "ip address add ::5/128 dev lo && ip address add fec0::5/128 dev lo && "
+                              "ip address add fd73:7175:6973:e0::5/128 dev lo && "
+                              "ip route add fd73:7175:6973::/48 via fd00::100"),
+                  0);
+        far.router = listen_tcp6("fd00::2", 80);
+        far.dns = listen_tcp6("fd00::3", 53);
+        far.elsewhere = listen_tcp6("2001:db8::1", 80);
+        far.compatible = listen_tcp6("::5", 80);
+        far.site = listen_tcp6("fec0::5", 80);
+        far.unknown = listen_tcp6("fd73:7175:6973:e0::5", 80);
+        return UniqueFd();
+    });
+    MUST_VOID(network.set_up_uplink6());
+    auto netlink = MUST(Netlink::open());
+    MUST_VOID(wait_until_operational(netlink, "tap0", std::chrono::seconds(5)));
+}
+
+TEST_F(NetworkFilter, ContainersReachTheWorldByIpv6ButNothingElseOfTheUplink) {
+    in_user_network([] {
+        auto network = MUST(Network::open(with_ipv6()));
+        EXPECT_TRUE(network.has_ipv6_out());
+        EXPECT_EQ(network.set_up_uplink6().error().kind, ErrorKind::unavailable) << "there is no such interface yet";
+        const auto slot = MUST(network.acquire());
+        const auto named = MUST(network.acquire_on({7}));
+        FarSide6 far;
+        make_far_side6(network, far);
+        MUST_VOID(network.set_up_uplink6()); // again, after the stager's restart
+        for (const auto* one : {&slot, &named}) {
+            as_payload(one->netns.get(), [&] {
+                EXPECT_EQ(connect_tcp("2001:db8::1", 80), 0);
+                EXPECT_EQ(connect_tcp("fd00::2", 80), EACCES) << "the router stands for the host";
+                EXPECT_EQ(connect_tcp("fd00::3", 53), EACCES) << "its name server";
+                EXPECT_EQ(connect_tcp("fd00::100", 80, 300), ETIMEDOUT) << "our end";
+                EXPECT_EQ(connect_tcp("::5", 80), EACCES) << "::/16 has IPv4 addresses written as IPv6";
+                EXPECT_EQ(connect_tcp("fec0::5", 80), EACCES);
+                EXPECT_EQ(connect_tcp("fd73:7175:6973:e0::5", 80), EACCES) << "containers' networks are not out there";
+            });
+            EXPECT_EQ(accept_peer6(far.elsewhere.get()), "fd00::100") << "masqueraded";
+        }
+        // Each refusal is the filter's: without it they are there.
+        MUST_VOID(apply_rules("delete table inet squish"));
+        as_payload(slot.netns.get(), [] {
+            for (const auto* address : {"fd00::2", "::5", "fec0::5", "fd73:7175:6973:e0::5"})
+                EXPECT_EQ(connect_tcp(address, 80), 0) << address;
+        });
+    });
+}
+
+TEST_F(NetworkFilter, NothingComesInThroughTheUplinkByIpv6) {
+    in_user_network([] {
+        auto network = MUST(Network::open(with_ipv6()));
+        const auto slot = MUST(network.acquire());
+        const auto listener = inside_of(slot.netns.get(), [] { return listen_tcp6("::", 80); });
+        const auto ours = listen_tcp6("::", 81); // in the bridge namespace
+        FarSide6 far;
+        make_far_side6(network, far);
+        const auto from_outside = [&](const std::string& address, int port) {
+            int result = -1;
+            (void) inside_of(far.netns.get(), [&] {
+                result = connect_tcp(address, port, 300);
+                return UniqueFd();
+            });
+            return result;
+        };
+        EXPECT_EQ(from_outside(slot.attachments.front().address6, 80), ETIMEDOUT);
+        EXPECT_EQ(from_outside("fd00::100", 81), ETIMEDOUT);
+        MUST_VOID(apply_rules("delete table inet squish"));
+        EXPECT_EQ(from_outside(slot.attachments.front().address6, 80), 0) << "it is the filter that holds it";
+        EXPECT_EQ(from_outside("fd00::100", 81), 0);
+    });
+}
+
+TEST_F(NetworkFilter, AGatewayAnswersToEchoByIpv6AndToNothingElse) {
+    in_user_network([] {
+        auto network = MUST(Network::open(with_ipv6()));
+        const auto slot = MUST(network.acquire());
+        const auto named = MUST(network.acquire_on({7}));
+        const auto service = listen_tcp6("::", 8080), names = listen_tcp6("::", 53);
+        const auto try_all = [&](const Slot& from, NetworkId id, const std::function<void(const std::string&)>& body) {
+            as_payload(from.netns.get(), [&] { body(to_string(gateway6_of(id))); });
+        };
+        const auto expect_held = [](const std::string& gateway) {
+            EXPECT_TRUE(ping(gateway));
+            EXPECT_EQ(connect_tcp(gateway, 8080, 300), ETIMEDOUT);
+            EXPECT_EQ(connect_tcp(gateway, 53, 300), ETIMEDOUT);
+        };
+        try_all(slot, 0, expect_held);
+        try_all(named, 7, expect_held);
+        MUST_VOID(apply_rules("delete table inet squish"));
+        const auto expect_there = [](const std::string& gateway) {
+            EXPECT_EQ(connect_tcp(gateway, 8080), 0) << "the filter held it";
+        };
+        try_all(slot, 0, expect_there);
+        try_all(named, 7, expect_there);
+    });
+}
+
+TEST_F(NetworkFilter, ContainersOfDifferentNetworksDoNotReachEachOtherByIpv6) {
+    in_user_network([] {
+        auto network = MUST(Network::open(with_ipv6()));
+        const auto one = MUST(network.acquire_on({1}));
+        const auto same = MUST(network.acquire_on({1}));
+        const auto other = MUST(network.acquire_on({2}));
+        const auto both = MUST(network.acquire_on({1, 2}));
+        const auto plain = MUST(network.acquire());
+        const auto listen = [](const Slot& slot) {
+            return inside_of(slot.netns.get(), [] { return listen_tcp6("::", 80); });
+        };
+        const UniqueFd listeners[] = {listen(one), listen(same), listen(other), listen(both), listen(plain)};
+        const auto at = [](const Slot& slot, std::size_t which = 0) { return slot.attachments.at(which).address6; };
+        as_payload(one.netns.get(), [&] {
+            EXPECT_EQ(connect_tcp(at(same), 80), 0);
+            EXPECT_EQ(connect_tcp(at(both), 80), 0);
+            EXPECT_EQ(connect_tcp(at(other), 80, 300), ETIMEDOUT);
+            EXPECT_EQ(connect_tcp(at(plain), 80, 300), ETIMEDOUT);
+            EXPECT_EQ(connect_tcp(at(both, 1), 80, 300), ETIMEDOUT) << "its address on the other network";
+        });
+        as_payload(plain.netns.get(), [&] { EXPECT_EQ(connect_tcp(at(one), 80, 300), ETIMEDOUT); });
+        as_payload(both.netns.get(), [&] {
+            EXPECT_EQ(connect_tcp(at(one), 80), 0);
+            EXPECT_EQ(connect_tcp(at(other), 80), 0);
+            EXPECT_EQ(test::read_file("/proc/sys/net/ipv6/conf/all/forwarding"), "0\n");
+        });
+        MUST_VOID(apply_rules("delete table inet squish"));
+        as_payload(one.netns.get(), [&] { EXPECT_EQ(connect_tcp(at(other), 80), 0) << "the filter held it"; });
+    });
+}
+
 // A second network behind "tap1", as the uplink for the host's loopback makes it: neither up nor configured on our
 // side.
 struct HostLoopback {

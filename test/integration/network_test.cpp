@@ -281,6 +281,59 @@ TEST_F(Network, PrivilegedSlotIsNeverRecycled) {
     });
 }
 
+// A slot with IPv6 to the outside, which `spoil` has changed, as nobody without capabilities can.
+bool is_recycled_after(const char* spoil) {
+    Options options;
+    options.rules.ipv6 = true;
+    auto network = network::Network::open(options);
+    EXPECT_TRUE(network.has_value());
+    const auto slot = network->acquire();
+    EXPECT_TRUE(slot.has_value());
+    in_netns(slot->netns.get(), [&] { EXPECT_EQ(std::system(spoil), 0) << spoil; });
+    return network->release(slot->number).value_or(false);
+}
+
+TEST_F(Network, SlotWithForeignIpv6IsNotRecycled) {
+    in_user_network([] {
+        EXPECT_TRUE(is_recycled_after("true"));
+        EXPECT_FALSE(is_recycled_after("ip address add 2001:db8::7/64 dev eth0 nodad"));
+        EXPECT_FALSE(is_recycled_after("ip -6 address flush dev eth0 scope global"));
+        EXPECT_FALSE(is_recycled_after("ip -6 route del default"));
+        EXPECT_FALSE(is_recycled_after("ip -6 route replace default via fd73:7175:6973::99 dev eth0"));
+        EXPECT_FALSE(is_recycled_after("ip -6 route add default via fd73:7175:6973::99 dev eth0 metric 7"));
+    });
+}
+
+// All slots of a keeper's life are alike, whatever a later stager is asked for.
+TEST_F(Network, Ipv6ToTheOutsideStaysAsItWasWhenTheBridgeWasMade) {
+    Options with;
+    with.rules.ipv6 = true;
+    in_user_network([&] {
+        (void) MUST(network::Network::open(with));
+        auto network = MUST(network::Network::open());
+        EXPECT_TRUE(network.has_ipv6_out());
+        const auto slot = MUST(network.acquire());
+        as_payload(slot.netns.get(), [&] {
+            EXPECT_TRUE(ping("fd73:7175:6973::1"));
+            EXPECT_TRUE(ping(network.gateway()));
+        });
+        EXPECT_EQ(test::read_file("/proc/sys/net/ipv6/conf/squish0/accept_ra"), "0\n");
+        // A bridge that somebody has deleted comes back with its address.
+        ASSERT_EQ(std::system("ip link del squish0"), 0);
+        EXPECT_TRUE(MUST(network.repair()));
+        as_payload(slot.netns.get(), [] { EXPECT_TRUE(eventually([] { return ping("fd73:7175:6973::1"); })); });
+    });
+    in_user_network([&] {
+        (void) MUST(network::Network::open());
+        auto network = MUST(network::Network::open(with));
+        EXPECT_FALSE(network.has_ipv6_out());
+        const auto slot = MUST(network.acquire());
+        as_payload(slot.netns.get(), [] { EXPECT_EQ(connect_tcp("2001:db8::1", 80), ENETUNREACH) << "at once"; });
+        EXPECT_EQ(test::read_file("/proc/sys/net/ipv6/conf/all/forwarding"), "0\n");
+        MUST_VOID(network.set_up_uplink6()); // which has nothing to do
+    });
+}
+
 TEST_F(Network, PreparesSparesUpToTheWantedNumber) {
     in_user_network([] {
         auto network = MUST(network::Network::open());

@@ -349,6 +349,99 @@ TEST_F(Uplink, ContainerReachesTheHostsAddressButNotItsLoopback) {
     EXPECT_TRUE(os::wait_ended(uplink.pidfd.get(), 5000));
 }
 
+// --- IPv6: a host that has it is a network namespace
+// --------------------------------------------------------------------------------
+
+// What a container's process finds, one after the other.
+struct Tried6 {
+    int world = -1, closed = -1, unroutable = -1, loopback = -1, unfiltered_loopback = -1;
+};
+
+TEST_F(Uplink, ContainerReachesTheWorldByIpv6AndNotTheHostsLoopback) {
+    in_user_network([] {
+        ASSERT_EQ(std::system("ip link set lo up && ip link add up0 type veth peer name up1 && ip link set up0 up && "
+                              "ip link set up1 up && ip address add 2001:db8::1/64 dev up0 nodad"),
+                  0);
+        EXPECT_FALSE(MUST(wants_ipv6(Ipv6::automatic, Driver::slirp4netns))) << "no default route yet";
+        ASSERT_EQ(std::system("ip -6 route add unreachable default"), 0);
+        EXPECT_FALSE(MUST(wants_ipv6(Ipv6::automatic, Driver::slirp4netns))) << "one that leads nowhere";
+        ASSERT_EQ(std::system("ip -6 route add default dev up0 metric 5"), 0);
+        EXPECT_TRUE(MUST(wants_ipv6(Ipv6::automatic, Driver::slirp4netns)));
+        EXPECT_FALSE(MUST(wants_ipv6(Ipv6::off, Driver::slirp4netns)));
+        ASSERT_EQ(std::system("ip -6 route del default dev up0 metric 5 && ip -6 route del unreachable default"), 0);
+
+        const auto world = listen_tcp6("2001:db8::1", 80), loopback = listen_tcp6("::1", 81);
+        int results[2], start[2];
+        ASSERT_EQ(::pipe2(results, O_CLOEXEC), 0);
+        ASSERT_EQ(::pipe2(start, O_CLOEXEC), 0);
+        const UniqueFd result(results[0]), report(results[1]), wait(start[0]), go(start[1]);
+        const Keeper keeper(Ids::one, [&] {
+            network::Options options;
+            options.rules.ipv6 = true;
+            auto network = MUST(network::Network::open(options));
+            const auto slot = MUST(network.acquire());
+            int apart[2];
+            ASSERT_EQ(::pipe2(apart, O_CLOEXEC), 0);
+            std::fflush(nullptr);
+            char word = 0;
+            if (::fork() != 0) { // the stager keeps its /proc, which the keeper is about to give up
+                EXPECT_EQ(::read(apart[0], &word, 1), 1);
+                return;
+            }
+            ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+            if (::unshare(CLONE_NEWNS) != 0 || ::write(apart[1], "a", 1) != 1 || ::read(wait.get(), &word, 1) != 1 ||
+                !network.set_up_uplink6())
+                ::_exit(1); // and the test waits in vain
+            Tried6 tried;
+            const auto in_slot = [&](const std::string& address, int port) {
+                int got = -1;
+                (void) inside_of(slot.netns.get(), [&] {
+                    got = connect_tcp(address, port);
+                    return UniqueFd();
+                });
+                return got;
+            };
+            tried.world = in_slot("2001:db8::1", 80);
+            tried.closed = in_slot("2001:db8::1", 88);
+            tried.unroutable = in_slot("2001:db9::1", 80);
+            tried.loopback = in_slot("fd00::2", 81);
+            // Without the filter, slirp4netns itself is what refuses.
+            if (!network::apply_rules("insert rule inet squish outgoing6 accept"))
+                ::_exit(1);
+            tried.unfiltered_loopback = in_slot("fd00::2", 81);
+            (void) !::write(report.get(), &tried, sizeof tried);
+            ::_exit(0);
+        });
+        Options options;
+        options.ipv6 = true;
+        options.mtu = 9000;
+        auto uplink = MUST(start_slirp4netns(keeper.pid(), options));
+        MUST_VOID(await_ready(uplink, 10s));
+        ASSERT_EQ(::write(go.get(), "1", 1), 1);
+        pollfd waiting{result.get(), POLLIN, 0};
+        ASSERT_EQ(::poll(&waiting, 1, 20000), 1) << "the container's process says nothing";
+        Tried6 tried;
+        ASSERT_EQ(::read(result.get(), &tried, sizeof tried), static_cast<ssize_t>(sizeof tried));
+        EXPECT_EQ(tried.world, 0) << std::strerror(tried.world);
+        EXPECT_EQ(accept_peer6(world.get()), "2001:db8::1");
+        EXPECT_EQ(tried.closed, ECONNREFUSED);
+        EXPECT_EQ(tried.unroutable, ENETUNREACH) << "at once, not after a time-out";
+        EXPECT_EQ(tried.loopback, EACCES) << "the filter";
+        EXPECT_NE(tried.unfiltered_loopback, 0) << "--disable-host-loopback";
+        uplink.exit.reset();
+        EXPECT_TRUE(os::wait_ended(uplink.pidfd.get(), 5000));
+    });
+}
+
+TEST_F(Uplink, PastaHasNoIpv6) {
+    EXPECT_FALSE(MUST(wants_ipv6(Ipv6::automatic, Driver::pasta)));
+    EXPECT_FALSE(MUST(wants_ipv6(Ipv6::off, Driver::pasta)));
+    EXPECT_EQ(wants_ipv6(Ipv6::on, Driver::pasta).error().kind, ErrorKind::unsupported);
+    Options options;
+    options.ipv6 = true;
+    EXPECT_EQ(start(Driver::pasta, ::getpid(), options).error().kind, ErrorKind::unsupported);
+}
+
 // --- pasta: a program that does as pasta does, since which one is installed is not ours to say
 // ------------------------
 

@@ -139,11 +139,46 @@ inline int port_of(int socket) {
     return ntohs(where.sin_port);
 }
 
+inline sockaddr_in6 endpoint6(const std::string& address, int port) {
+    sockaddr_in6 where{};
+    where.sin6_family = AF_INET6;
+    where.sin6_port = htons(static_cast<std::uint16_t>(port));
+    ::inet_pton(AF_INET6, address.c_str(), &where.sin6_addr);
+    return where;
+}
+
+// The same for IPv6, and for that alone.
+inline UniqueFd listen_tcp6(const std::string& address, int port) {
+    UniqueFd listener(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const int yes = 1;
+    EXPECT_EQ(::setsockopt(listener.get(), IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof yes), 0);
+    const auto where = endpoint6(address, port);
+    EXPECT_EQ(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&where), sizeof where), 0)
+        << address << " " << port << ": " << std::strerror(errno);
+    EXPECT_EQ(::listen(listener.get(), 8), 0);
+    return listener;
+}
+
+// The peer's IPv6 address of a connection that waits to be accepted.
+inline std::string accept_peer6(int listener) {
+    sockaddr_in6 peer{};
+    socklen_t length = sizeof peer;
+    const UniqueFd accepted(::accept4(listener, reinterpret_cast<sockaddr*>(&peer), &length, SOCK_CLOEXEC));
+    EXPECT_TRUE(accepted.valid()) << std::strerror(errno);
+    char text[INET6_ADDRSTRLEN] = {};
+    ::inet_ntop(AF_INET6, &peer.sin6_addr, text, sizeof text);
+    return text;
+}
+
 // Connects within `timeout_ms`; 0, or the errno with which that failed (ETIMEDOUT where nothing came back).
 inline int connect_tcp(const std::string& address, int port, int timeout_ms = 3000) {
-    const UniqueFd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    const auto where = endpoint(address, port);
-    if (::connect(client.get(), reinterpret_cast<const sockaddr*>(&where), sizeof where) == 0)
+    const bool ipv6 = address.contains(':');
+    const UniqueFd client(::socket(ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    const auto ipv4_end = endpoint(ipv6 ? "" : address, port);
+    const auto ipv6_end = endpoint6(ipv6 ? address : "", port);
+    const auto* const where =
+        ipv6 ? reinterpret_cast<const sockaddr*>(&ipv6_end) : reinterpret_cast<const sockaddr*>(&ipv4_end);
+    if (::connect(client.get(), where, ipv6 ? sizeof ipv6_end : sizeof ipv4_end) == 0)
         return 0;
     if (errno != EINPROGRESS)
         return errno;
@@ -158,15 +193,22 @@ inline int connect_tcp(const std::string& address, int port, int timeout_ms = 30
 
 // True where somebody answered to an ICMP echo, sent as an unprivileged program does.
 inline bool ping(const std::string& address) {
-    const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_ICMP));
+    const bool ipv6 = address.contains(':');
+    const UniqueFd socket(ipv6 ? ::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_ICMPV6)
+                               : ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_ICMP));
     EXPECT_TRUE(socket.valid()) << "ICMP socket: " << std::strerror(errno);
-    const unsigned char request[8] = {8, 0, 0, 0, 0, 0, 0, 1};
-    const auto where = endpoint(address, 0);
-    if (::sendto(socket.get(), request, sizeof request, 0, reinterpret_cast<const sockaddr*>(&where), sizeof where) < 0)
+    const unsigned char kind = ipv6 ? 128 : 8, answered = ipv6 ? 129 : 0;
+    const unsigned char request[8] = {kind, 0, 0, 0, 0, 0, 0, 1};
+    const auto ipv4_end = endpoint(ipv6 ? "" : address, 0);
+    const auto ipv6_end = endpoint6(ipv6 ? address : "", 0);
+    const auto* const where =
+        ipv6 ? reinterpret_cast<const sockaddr*>(&ipv6_end) : reinterpret_cast<const sockaddr*>(&ipv4_end);
+    if (::sendto(socket.get(), request, sizeof request, 0, where, ipv6 ? sizeof ipv6_end : sizeof ipv4_end) < 0)
         return false;
     pollfd waiting{socket.get(), POLLIN, 0};
     unsigned char answer[64] = {255};
-    return ::poll(&waiting, 1, 1000) == 1 && ::recv(socket.get(), answer, sizeof answer, 0) == 8 && answer[0] == 0;
+    return ::poll(&waiting, 1, 1000) == 1 && ::recv(socket.get(), answer, sizeof answer, 0) == 8 &&
+           answer[0] == answered;
 }
 
 // Where the tests cannot run here: a skip, or a failure where CI says that none may be skipped.

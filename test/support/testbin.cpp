@@ -347,15 +347,23 @@ int cmd_activated(const Args&) {
 }
 
 int cmd_connect(const Args& args) {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(static_cast<std::uint16_t>(std::stoi(args.at(1))));
-    if (inet_pton(AF_INET, args.at(0).c_str(), &to.sin_addr) != 1)
+    const auto& address = args.at(0);
+    const auto port = htons(static_cast<std::uint16_t>(std::stoi(args.at(1))));
+    sockaddr_in ipv4{};
+    ipv4.sin_family = AF_INET;
+    ipv4.sin_port = port;
+    sockaddr_in6 ipv6{};
+    ipv6.sin6_family = AF_INET6;
+    ipv6.sin6_port = port;
+    const bool is_ipv4 = inet_pton(AF_INET, address.c_str(), &ipv4.sin_addr) == 1;
+    if (!is_ipv4 && inet_pton(AF_INET6, address.c_str(), &ipv6.sin6_addr) != 1)
         return 2;
+    const int fd = socket(is_ipv4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
     timeval limit{.tv_sec = 5, .tv_usec = 0};
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-    return connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0 ? 0 : complain("connect");
+    const int result = is_ipv4 ? connect(fd, reinterpret_cast<sockaddr*>(&ipv4), sizeof ipv4)
+                               : connect(fd, reinterpret_cast<sockaddr*>(&ipv6), sizeof ipv6);
+    return result == 0 ? 0 : complain("connect");
 }
 
 // By clone(2) itself: what the C library does for fork(2) has no flags for namespaces.

@@ -96,6 +96,24 @@ TEST(Config, NamesTheUplinksDriver) {
     EXPECT_FALSE(parse_config("[uplink]\ndriver = 1\n", "squishd.toml"));
 }
 
+TEST(Config, SaysWhetherThereIsIpv6ToTheOutside) {
+    const auto ipv6 = [](const std::string& value) {
+        const auto config = parse_config("[uplink]\nipv6 = " + value + "\n", "squishd.toml");
+        EXPECT_TRUE(config) << value;
+        return config ? config->uplink_ipv6 : uplink::Ipv6::automatic;
+    };
+    EXPECT_EQ(parse_config("", "squishd.toml")->uplink_ipv6, uplink::Ipv6::automatic);
+    EXPECT_EQ(ipv6("\"auto\""), uplink::Ipv6::automatic);
+    EXPECT_EQ(ipv6("true"), uplink::Ipv6::on);
+    EXPECT_EQ(ipv6("false"), uplink::Ipv6::off);
+    for (const auto* wrong : {"\"yes\"", "1"}) {
+        const auto refused = parse_config("[uplink]\nipv6 = " + std::string(wrong) + "\n", "squishd.toml");
+        ASSERT_FALSE(refused) << wrong;
+        EXPECT_THAT(refused.error().message, HasSubstr("squishd.toml:2:"));
+        EXPECT_THAT(refused.error().message, HasSubstr("\"auto\", true or false"));
+    }
+}
+
 TEST(Config, NamesMirrorsAndSources) {
     const auto config = parse_config("[layers]\nalpine_mirrors = [\"https://a.example/alpine/\"]\n"
                                      "[[layers.sources]]\nname = \"ours\"\nurl = \"http://b.example\"\n",

@@ -79,5 +79,14 @@ TEST(Numbers, NumbersBeyondTheEndAreNobodys) {
     EXPECT_FALSE(numbers.is_elsewhere(4000));
 }
 
+TEST(Ipv6Gateways, AreTheFirstOfEachNetworkAndNoSlots) {
+    EXPECT_EQ(to_string(gateway6_of(0)), "fd73:7175:6973::1");
+    EXPECT_EQ(to_string(gateway6_of(240)), "fd73:7175:6973:f0::1");
+    EXPECT_EQ(to_string(kUplinkOwn6), "fd00::100");
+    EXPECT_EQ(to_string(kUplinkRouter6), "fd00::2");
+    for (const NetworkId network : {0U, 1U, 240U})
+        EXPECT_NE(address6_of(number_in(network, kFirstNumber)), gateway6_of(network));
+}
+
 } // namespace
 } // namespace squish::network

@@ -68,5 +68,33 @@ TEST(PingGroupRange, NeedsAMap) {
     EXPECT_FALSE(ping_group_range("junk\n").has_value());
 }
 
+TEST(Ipv6Text, AddressesAreRead) {
+    const auto found = parse_addresses6("00000000000000000000000000000001 01 80 10 80       lo\n"
+                                        "fd737175697300000000000000000002 64 40 00 82     eth0\n");
+    ASSERT_TRUE(found.has_value());
+    ASSERT_EQ(found->size(), 2U);
+    EXPECT_EQ(found->back().address, address6_of(2));
+    EXPECT_EQ(found->back().prefix, 64U);
+    EXPECT_EQ(found->back().link, "eth0");
+    EXPECT_FALSE(parse_addresses6("fd73717569730000000000000000000 64 40 00 82     eth0\n").has_value());
+    EXPECT_FALSE(parse_addresses6("-d737175697300000000000000000002 64 40 00 82     eth0\n").has_value());
+    EXPECT_FALSE(parse_addresses6("fd737175697300000000000000000002 64\n").has_value());
+}
+
+TEST(Ipv6Text, DefaultRoutesAreReadButForThoseThroughLo) {
+    const std::string none = "00000000000000000000000000000000 00 ";
+    const auto found = parse_default_routes6(
+        "fd737175697300000000000000000000 40 " + none +
+        "00000000000000000000000000000000 00000100 00000001 00000000 "
+        "00000001     eth0\n" +
+        none + none + "fd737175697300000000000000000001 00000400 00000001 00000000 00000003     eth0\n" + none + none +
+        "00000000000000000000000000000000 ffffffff 00000001 00000000 00200200       lo\n");
+    ASSERT_TRUE(found.has_value());
+    ASSERT_EQ(found->size(), 1U);
+    EXPECT_EQ(found->front().gateway, gateway6_of(0));
+    EXPECT_EQ(found->front().link, "eth0");
+    EXPECT_FALSE(parse_default_routes6("what is this\n").has_value());
+}
+
 } // namespace
 } // namespace squish::network

@@ -52,6 +52,26 @@ TEST(Rules, AskForTheHostsLoopbackBeforeConnectionTracking) {
     EXPECT_THAT(chain.substr(0, chain.find('}')), Not(HasSubstr("established")));
 }
 
+TEST(Rules, KnowIpv6OnlyWhereContainersHaveItToTheOutside) {
+    for (const auto* word : {"ip6", "icmpv6", "6|"})
+        EXPECT_THAT(rules_text(), Not(HasSubstr(word)));
+    RuleOptions options;
+    options.ipv6 = true;
+    options.bridge = "br7";
+    options.uplink = "up7";
+    options.uplink_network6 = "fd07::/64";
+    options.uplink_router6 = "fd07::2";
+    const auto text = rules_text(options);
+    for (const auto* left : {"$", "6|", "tap0", "squish0", "fd00:"})
+        EXPECT_THAT(text, Not(HasSubstr(left)));
+    EXPECT_THAT(text, HasSubstr(R"(iifname "br7" oifname "up7" ip6 saddr fd73:7175:6973::/48 jump outgoing6)"));
+    EXPECT_THAT(text, HasSubstr(R"(oifname "up7" ip6 saddr fd73:7175:6973::/48 masquerade)"));
+    EXPECT_THAT(text, HasSubstr("ip6 daddr { fd07::/64, fd73:7175:6973::/48 } reject"));
+    EXPECT_THAT(text, HasSubstr(R"(iifname { "br7", "up7" } jump neighbours)"));
+    const auto chain = text.find("chain outgoing6");
+    EXPECT_LT(text.find("::/16", chain), text.find("        accept\n", chain)) << "refused before the world is allowed";
+}
+
 TEST(Rules, LetOneAddressInAndOut) {
     EXPECT_EQ(allow_host_loopback_text("10.89.0.2"), "add element inet squish host_loopback { 10.89.0.2 }\n");
     EXPECT_EQ(forbid_host_loopback_text("10.89.0.2"), "add element inet squish host_loopback { 10.89.0.2 }\n"

@@ -54,7 +54,7 @@ TEST(Slirp4netnsHelp, NamesTheOptions) {
 }
 
 TEST(Slirp4netnsHelp, MissingOptionsAreThoseThatSquishUses) {
-    EXPECT_THAT(missing_among(parse_help(kHelp)), ElementsAre("--enable-seccomp", "--cidr"));
+    EXPECT_THAT(missing_among(parse_help(kHelp)), ElementsAre("--enable-seccomp", "--enable-ipv6", "--cidr"));
     EXPECT_THAT(missing_among({}), Contains("--disable-host-loopback"));
 }
 

@@ -26,6 +26,34 @@ TEST(Slirp4netnsArguments, ForTheHostsLoopbackItIsANetworkOfItsOwnAndNotConfigur
                             "--exit-fd=4", "--cidr=10.0.3.0/24", "42", "tap1"));
 }
 
+TEST(Slirp4netnsArguments, Ipv6IsForTheWayOutAlone) {
+    Options options;
+    options.ipv6 = true;
+    EXPECT_THAT(slirp4netns_arguments(42, options, 3, 4),
+                ElementsAre("slirp4netns", "--mtu=65520", "--enable-sandbox", "--enable-seccomp", "--ready-fd=3",
+                            "--exit-fd=4", "--configure", "--disable-host-loopback", "--enable-ipv6", "42", "tap0"));
+    options.purpose = Purpose::host_loopback;
+    EXPECT_THAT(slirp4netns_arguments(42, options, 3, 4), Not(::testing::Contains("--enable-ipv6")));
+}
+
+// Captured on Linux 6.18: a prefix, what the kernel says where there is no route, an `unreachable default`, and lo's.
+TEST(HostsIpv6, IsThereWhereADefaultRouteLeadsOut) {
+    const std::string elsewhere =
+        "20010db8000000000000000000000000 40 00000000000000000000000000000000 00 00000000000000000000000000000000 "
+        "00000100 00000001 00000000 00000001     eth0\n"
+        "00000000000000000000000000000000 00 00000000000000000000000000000000 00 00000000000000000000000000000000 "
+        "ffffffff 00000001 00000000 00200200       lo\n"
+        "00000000000000000000000000000000 00 00000000000000000000000000000000 00 00000000000000000000000000000000 "
+        "00000400 00000001 00000000 00000201     eth0\n";
+    EXPECT_FALSE(has_default_route6(""));
+    EXPECT_FALSE(has_default_route6("what is this\n"));
+    EXPECT_FALSE(has_default_route6(elsewhere));
+    EXPECT_TRUE(has_default_route6(elsewhere +
+                                   "00000000000000000000000000000000 00 00000000000000000000000000000000 00 "
+                                   "fe800000000000000000000000000001 00000400 00000001 00000000 00450003 "
+                                   "    eth0\n"));
+}
+
 TEST(Slirp4netnsEnd, NamesTheOptionThatAnOldOneDoesNotKnow) {
     const auto error = explain_end("slirp4netns: unrecognized option '--enable-seccomp'\n");
     EXPECT_EQ(error.kind, ErrorKind::unsupported);
