@@ -277,7 +277,7 @@ trap clean_up EXIT
 chmod 0755 "$STAGE"
 cmake --install "$BUILD" --prefix "$STAGE/prefix" >/dev/null
 # A rootfs of the programs and the libraries that they name.
-mkdir -m 0700 -p "$STAGE/w/run"
+mkdir -p "$STAGE/w" && mkdir -m 0700 "$STAGE/w/run"
 mkdir -p "$STAGE/w/rootfs/bin" "$STAGE/w/rootfs/usr/bin" "$STAGE/w/rootfs/tmp" "$STAGE/w/rootfs/etc"
 for program in iperf3 wrk nginx bash env; do
     cp "$(command -v "$program")" "$STAGE/w/rootfs/bin/"

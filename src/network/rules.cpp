@@ -45,10 +45,9 @@ Result<std::string> run(const std::string& text) {
 //
 // IPv6 likewise. Neighbour discovery is what ARP is for IPv4, which no filter sees: without it neither gateway nor
 // uplink is found. What the uplink would send to the host itself is refused: its own network (slirp4netns makes any
-// address there ::1), ::/16 with the IPv4 addresses written as IPv6 (::ffff:127.0.0.1 is an address that the host's
-// kernel would connect to as 127.0.0.1) and link-local addresses. So are the containers' own networks.
-// libslirp says that something is out of reach with its link-local address, which nobody forwards: it gets the
-// router's, or containers would wait for a time-out.
+// address there ::1), ::/16 with the IPv4 addresses written as IPv6 (::ffff:127.0.0.1 could be taken for 127.0.0.1 by
+// the host) and link-local addresses. So are the containers' own networks. libslirp says that something is out of reach
+// with its link-local address, which nobody forwards: it gets the router's, or containers would wait for a time-out.
 constexpr std::string_view kRules = R"(add table inet squish
 delete table inet squish
 table inet squish {

@@ -314,7 +314,7 @@ TEST_F(Network, Ipv6ToTheOutsideStaysAsItWasWhenTheBridgeWasMade) {
         EXPECT_TRUE(network.has_ipv6_out());
         const auto slot = MUST(network.acquire());
         as_payload(slot.netns.get(), [&] {
-            EXPECT_TRUE(ping("fd73:7175:6973::1"));
+            EXPECT_TRUE(eventually([] { return ping("fd73:7175:6973::1"); })); // a bridge made this moment
             EXPECT_TRUE(ping(network.gateway()));
         });
         EXPECT_EQ(test::read_file("/proc/sys/net/ipv6/conf/squish0/accept_ra"), "0\n");
