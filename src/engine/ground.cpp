@@ -374,8 +374,11 @@ Task<void> Ground::serve_names() {
         if (!network.served)
             unserved.push_back(number);
     for (const auto number : unserved) {
+        const auto known = networks_.find(number);
+        if (known == networks_.end()) // removed meanwhile
+            continue;
         auto request = to_request("network.up");
-        const auto& facts = networks_.at(number).facts;
+        const auto& facts = known->second.facts;
         for (const auto* fact : {"interface", "reach4", "reach6"})
             request[fact] = facts.value(fact, wire::Json());
         request["address"] = facts.value("gateway", wire::Json());
@@ -433,8 +436,14 @@ Task<wire::Json> Ground::describe_networks(std::vector<std::uint32_t> networks) 
 Task<void> Ground::add_host(std::uint32_t network, wire::Json host) {
     if (!nameserver_)
         co_return fail(ErrorKind::unavailable, "squish-dns is gone", "try again");
-    CO_TRY(co_await nameserver_->ask(host_request("host.add", network, std::move(host))));
-    co_return Result<void>{};
+    auto told = co_await nameserver_->ask(host_request("host.add", network, std::move(host)));
+    if (told)
+        co_return Result<void>{};
+    auto error = std::move(told).error();
+    if (error.kind ==
+        ErrorKind::not_found) // a new one, which is being told of the networks: it hears of this host, too
+        error.kind = ErrorKind::unavailable;
+    co_return std::unexpected(std::move(error));
 }
 
 asio::awaitable<void> Ground::remove_host(std::uint32_t network, std::string container) {
