@@ -118,6 +118,7 @@ Result<Network> Network::open(Options options) {
     network.ping_groups_ = TRY(ping_group_range(gid_map));
     for (const auto number : slot_numbers(links))
         network.mark_elsewhere(number);
+    TRY(network.put_back(links, 0)); // the bridge may be a new one
     return network;
 }
 
@@ -154,8 +155,19 @@ Result<Slot> Network::slot_of(std::uint32_t number) {
 Result<void> Network::add_network(NetworkId network) {
     if (network > kNamedNetworks)
         return fail(ErrorKind::invalid, "there are networks 0 to " + std::to_string(kNamedNetworks));
-    if (!bridges_.contains(network))
-        bridges_[network] = TRY(set_up_bridge(netlink_, bridge_name(network), network, options_));
+    if (bridges_.contains(network))
+        return {};
+    bridges_[network] = TRY(set_up_bridge(netlink_, bridge_name(network), network, options_));
+    return put_back(TRY(netlink_.links()), network);
+}
+
+// Puts those links that belong to a network's containers on its bridge, where they are not.
+Result<void> Network::put_back(const std::vector<LinkState>& links, NetworkId network) {
+    for (const auto& link : links)
+        if (const auto number = number_of_link(link.name); number && network_of(*number) == network)
+            if (auto moved = netlink_.send(move_to_bridge(link.index, bridges_.at(network)));
+                !moved && moved.error().sys_errno != ENODEV) // its container has ended meanwhile
+                return moved;
     return {};
 }
 
@@ -182,9 +194,7 @@ Result<bool> Network::repair() {
         if (std::ranges::find(links, index, &LinkState::index) != links.end())
             continue;
         index = TRY(set_up_bridge(netlink_, name, network, options_));
-        for (const auto& link : links)
-            if (const auto number = number_of_link(link.name); number && network_of(*number) == network)
-                TRY(netlink_.send(move_to_bridge(link.index, index)));
+        TRY(put_back(links, network));
         repaired = true;
     }
     return repaired;

@@ -145,6 +145,7 @@ private:
     [[nodiscard]] Result<Slot> slot_of(std::uint32_t number);
     [[nodiscard]] Result<std::uint32_t> connect(NetworkId network, int netns, std::uint32_t position);
     [[nodiscard]] Result<std::uint32_t> take_number(NetworkId network);
+    [[nodiscard]] Result<void> put_back(const std::vector<LinkState>& links, NetworkId network);
     [[nodiscard]] Numbers& numbers_of(NetworkId network);
     [[nodiscard]] Result<void> forbid_host_loopback(std::uint32_t number);
     [[nodiscard]] bool is_elsewhere(std::uint32_t number);

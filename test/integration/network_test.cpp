@@ -367,6 +367,28 @@ TEST_F(Network, RestartKeepsWhatRunsAndDoesNotReuseItsAddress) {
     });
 }
 
+TEST_F(Network, ABridgeThatIsGoneAtTheStartIsMadeWithTheLinksOfWhatRuns) {
+    in_user_network([] {
+        Slot one, two, named, other;
+        {
+            auto before = MUST(network::Network::open());
+            one = MUST(before.acquire());
+            two = MUST(before.acquire());
+            named = MUST(before.acquire_on({1}));
+            other = MUST(before.acquire_on({1}));
+        }
+        ASSERT_EQ(std::system("ip link delete squish0 && ip link delete sqb1"), 0);
+        auto after = MUST(network::Network::open());
+        MUST_VOID(after.add_network(1));
+        const auto reaches = [](const Slot& from, const Slot& to) {
+            as_payload(from.netns.get(),
+                       [&] { EXPECT_TRUE(eventually([&] { return ping(to.attachments.front().address); })); });
+        };
+        reaches(one, two);
+        reaches(named, other);
+    });
+}
+
 TEST_F(Network, ExhaustionIsAClearErrorAndEndsWhenOneIsReleased) {
     in_user_network([] {
         Options options;
