@@ -2,11 +2,12 @@
 #include "base/text.h"
 #include "doctor/doctor.h"
 
-#include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <string>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <vector>
 
 namespace squish::doctor {
 
@@ -19,8 +20,7 @@ constexpr auto kReinstall = "install squish again: ./setup.sh install";
 
 Check check_runtime_folder(const Paths& paths) {
     Check check{"state folder", State::ok, "'" + printable(paths.state) + "'", ""};
-    for (const auto& socket :
-         {paths.socket, paths.keeper_socket(), paths.stager_socket(), paths.forward_socket()})
+    for (const auto& socket : {paths.socket, paths.keeper_socket(), paths.stager_socket(), paths.forward_socket()})
         if (socket.size() > kMaxSocketPath)
             return {check.name, State::fail,
                     "the socket '" + printable(socket) + "' would have a path longer than 107 bytes",
@@ -44,9 +44,9 @@ Check check_runtime_folder(const Paths& paths) {
 
 Check check_installation(const Paths& paths) {
     Check check{"installation", State::ok, "'" + printable(paths.bin) + "' and its helpers", ""};
-    const std::array programs{paths.bin + "/squishd", paths.libexec + "/squish-keeper",
-                              paths.libexec + "/squish-stager", paths.libexec + "/squish-forward",
-                              paths.libexec + "/squish-init"};
+    std::vector<std::string> programs{paths.bin + "/squishd"};
+    for (const char* helper : {"keeper", "stager", "layers", "fetch", "forward", "dns", "init"})
+        programs.push_back(paths.libexec + "/squish-" + helper);
     for (const auto& program : programs)
         if (::access(program.c_str(), X_OK) < 0)
             return {check.name, State::fail, "'" + printable(program) + "': " + errno_text(errno), kReinstall};
