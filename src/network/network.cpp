@@ -195,6 +195,7 @@ Result<bool> Network::repair() {
             continue;
         index = TRY(set_up_bridge(netlink_, name, network, options_));
         TRY(put_back(links, network));
+        TRY(wait_until_operational(netlink_, name, std::chrono::seconds(2)));
         repaired = true;
     }
     return repaired;

@@ -479,15 +479,16 @@ TEST_F(Network, ABridgeThatWasDeletedIsMadeAgain) {
         EXPECT_TRUE(watch.has_lost_bridge());
         EXPECT_TRUE(MUST(network.repair()));
         as_payload(one.netns.get(), [&] {
-            EXPECT_TRUE(ping(network.gateway()));
-            EXPECT_TRUE(ping(two.attachments.front().address));
+            EXPECT_TRUE(eventually([&] { return ping(network.gateway()); }));
+            EXPECT_TRUE(eventually([&] { return ping(two.attachments.front().address); }));
         });
         as_payload(named.netns.get(), [&] {
-            EXPECT_TRUE(ping("10.89.16.1"));
-            EXPECT_TRUE(ping(other.attachments.front().address));
+            EXPECT_TRUE(eventually([&] { return ping("10.89.16.1"); }));
+            EXPECT_TRUE(eventually([&] { return ping(other.attachments.front().address); }));
         });
         const auto fresh = MUST(network.acquire());
-        as_payload(fresh.netns.get(), [&] { EXPECT_TRUE(ping(one.attachments.front().address)); });
+        as_payload(fresh.netns.get(),
+                   [&] { EXPECT_TRUE(eventually([&] { return ping(one.attachments.front().address); })); });
         EXPECT_FALSE(MUST(network.repair()));
     });
 }
