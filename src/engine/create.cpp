@@ -30,7 +30,10 @@ using wire::Json;
 
 namespace {
 
-constexpr int kAttempts = 3; // to start a container, while helpers die under it
+constexpr int kAttempts = 5; // to start a container, while helpers die under it
+// Before the second attempt, four times as long before each further one: one that was killed takes connections until
+// the kernel has closed its socket.
+constexpr std::chrono::milliseconds kFirstPause{4};
 constexpr std::chrono::milliseconds kRefillPause{
     20}; // for a container that lives; one that ends soon refills at its end
 
@@ -224,6 +227,8 @@ Task<std::string> Engine::Impl::create(CreateRequest request) {
         const bool again = started.error().kind == ErrorKind::unavailable && attempt < kAttempts && !shutting_down_;
         if (!again)
             co_return std::unexpected(std::move(started).error());
+        asio::steady_timer pause(executor_, kFirstPause * (1 << (2 * (attempt - 1))));
+        co_await pause.async_wait(kAwait);
         if (!record->info.stdout_log.empty()) // those were ours, and are gone with the folder
             request.io.out.reset();
         if (!record->info.stderr_log.empty())
