@@ -209,7 +209,7 @@ TEST_F(Serving, AnUpstreamThatIsNotThereIsAFailure) {
 
 TEST_F(Serving, AnswersOverTcpSeveralTimesAndInPieces) {
     const auto stream = connect_to(SOCK_STREAM, port_);
-    for (const std::uint16_t id : {1, 2, 3}) {
+    for (std::uint16_t id = 1; id <= 3; ++id) {
         const auto query = framed(query_bytes(id, "web"));
         for (const char byte : query)
             ::send(stream.get(), &byte, 1, MSG_NOSIGNAL);
