@@ -128,10 +128,12 @@ Result<void> enter_tiny_root() {
         if (::stat(path.c_str(), &info) < 0 || !S_ISCHR(info.st_mode))
             return fail(ErrorKind::unsupported, "'" + path + "' is not a device", "mount a devtmpfs on /dev");
         devices.push_back(TRY(os::clone_mount(AT_FDCWD, path, false)));
+        // For the containers, which clone these: a node can be used, and that is all.
+        TRY(os::set_mount_attributes(devices.back().get(), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, false));
     }
     const auto root =
         TRY(os::new_filesystem("tmpfs", {{"size", "64k"}, {"mode", "0755"}}, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV));
-    for (const auto* folder : {"proc", "dev", "root", "stage", "stage/0", "stage/1"})
+    for (const auto* folder : {"proc", "dev", "root", "stage", "stage/0", "stage/1", "stage/2", "stage/3"})
         if (::mkdirat(root.get(), folder, 0755) < 0)
             return fail_errno(std::string("make /") + folder);
     {

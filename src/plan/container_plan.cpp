@@ -111,6 +111,7 @@ Result<ContainerPlan> plan_container(const Squishfile& file, const std::vector<L
     plan.id = id;
     plan.machine = machine;
     plan.network = file.network.mode;
+    plan.tmp_noexec = file.security.tmp_noexec;
     plan.hostname = name.substr(0, 63); // HOST_NAME_MAX is 64
     const auto rootfs = std::ranges::find(layers, true, &Layer::rootfs);
     const bool built_in = rootfs == layers.end() || rootfs->path.empty();
@@ -127,6 +128,13 @@ Result<ContainerPlan> plan_container(const Squishfile& file, const std::vector<L
         if (port.activation)
             plan.sockets.push_back(port.name.empty() ? std::to_string(port.container) : port.name);
     plan_mounts(layers, plan, state_folder);
+    if (plan.tmp_noexec && !plan.own_tmp) {
+        const auto tmp = std::ranges::find(plan.mounts, "/tmp", &Mount::target);
+        return fail(ErrorKind::invalid,
+                    "[security] tmp_noexec is about the container's own /tmp, but layer '" + printable(tmp->layer) +
+                        "' is mounted there",
+                    "mount the layer elsewhere, or leave out tmp_noexec");
+    }
     plan_environment(file, layers, plan);
     return plan;
 }

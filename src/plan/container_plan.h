@@ -63,6 +63,7 @@ struct ContainerPlan {
     std::vector<std::string> sockets;    // the names of the listening sockets that the payload gets, in order
     std::optional<std::uint32_t> filter; // flags of the seccomp filter that travels with the plan; none: unconfined
     bool own_tmp = true;                 // a private tmpfs on /tmp (false where the squishfile mounts something there)
+    bool tmp_noexec = false;             // nothing in it can be executed
     Machine machine;
 };
 

@@ -1,9 +1,12 @@
 #include "plan/launch_plan.h"
 
 #include "base/text.h"
+#include "plan/covered_paths.h"
 
+#include <array>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <tuple>
 
 namespace squish::plan {
 
@@ -12,7 +15,7 @@ using launch::StepKind;
 
 namespace {
 
-enum OwnSlot : std::uint32_t { kProc = launch::kOwnSlots, kDev, kPts, kShm, kQueue, kTmp, kSys };
+enum OwnSlot : std::uint32_t { kProc = launch::kOwnSlots, kDev, kPts, kShm, kQueue, kTmp, kSys, kEmpty };
 
 constexpr std::uint64_t kQuiet = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 
@@ -73,17 +76,53 @@ void make_points_in_tmp(PlanBuilder& steps, const std::string& target, bool fold
 
 } // namespace
 
+namespace {
+
+template <std::size_t N>
+void mask(PlanBuilder& steps, std::uint32_t tree, const char* point, const std::array<const char*, N>& paths) {
+    for (const auto* path : paths)
+        steps.add(StepKind::mask, {.a = tree, .b = kEmpty, .text1 = path}, std::string("cover ") + point + "/" + path);
+}
+
+// /proc and /sys, while nobody can touch them: what the container has no business with is covered, what it may only
+// read is frozen. They are staged for that: a detached mount takes no mounts before Linux 6.15.
+void close_kernel(PlanBuilder& steps, bool with_sysfs) {
+    steps.add(StepKind::new_tmpfs, {.a = kEmpty, .c = kQuiet, .text1 = "mode=0755,size=4k,nr_inodes=4"},
+              "make the empty file and folder");
+    steps.add(StepKind::file, {.a = kEmpty, .b = 0444, .text1 = launch::kEmptyFile}, "make the empty file");
+    steps.add(StepKind::directory, {.a = kEmpty, .b = 0555, .text1 = launch::kEmptyFolder}, "make the empty folder");
+    steps.add(StepKind::read_only, {.a = kEmpty, .c = MOUNT_ATTR_RDONLY}, "make the empty file and folder read-only");
+    steps.add(StepKind::stage, {.a = kEmpty, .b = 1}, "hold the empty file and folder");
+    steps.add(StepKind::stage, {.a = kProc, .b = 2}, "hold proc");
+    // Counted per namespace and below it (user_namespaces(7)): nobody in here makes another one, filter or not.
+    steps.add(StepKind::write, {.a = kProc, .text1 = "sys/user/max_user_namespaces", .text2 = "0"},
+              "forbid user namespaces in the container");
+    mask(steps, kProc, "/proc", kMaskedProc);
+    for (const auto* path : kFrozenProc)
+        steps.add(StepKind::freeze, {.a = kProc, .text1 = path}, std::string("make /proc/") + path + " read-only");
+    if (with_sysfs) {
+        steps.add(StepKind::stage, {.a = kSys, .b = 3}, "hold sysfs");
+        mask(steps, kSys, "/sys", kMaskedSys);
+    }
+}
+
+} // namespace
+
 PlanBuilder make_prelude(const Machine& machine, bool with_sysfs) {
     PlanBuilder steps;
     steps.add(StepKind::no_dump, {}, "close init to inspection");
     if (with_sysfs)
         steps.add(StepKind::keep, {.a = 0, .b = kSys}, "keep sysfs");
     steps.add(StepKind::new_proc, {.a = kProc}, "mount proc");
-    steps.add(StepKind::new_tmpfs,
-              {.a = kDev, .c = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, .text1 = "mode=0755,size=64k"}, "mount /dev");
+    close_kernel(steps, with_sysfs);
+    steps.add(StepKind::new_tmpfs, {.a = kDev, .c = kQuiet, .text1 = "mode=0755,size=64k"}, "mount /dev");
     steps.add(StepKind::stage, {.a = kDev, .b = 0}, "mount /dev");
-    for (const auto* device : {"null", "zero", "full", "random", "urandom", "tty"})
-        steps.add(StepKind::device, {.a = kDev, .text1 = device}, std::string("bind /dev/") + device);
+    // Linux, Documentation/admin-guide/devices.txt
+    constexpr std::tuple<const char*, std::uint32_t, std::uint32_t> kDevices[] = {
+        {"null", 1, 3}, {"zero", 1, 5}, {"full", 1, 7}, {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0}};
+    for (const auto& [device, major, minor] : kDevices)
+        steps.add(StepKind::device, {.a = kDev, .c = launch::device_number(major, minor), .text1 = device},
+                  std::string("bind /dev/") + device);
     constexpr std::pair<const char*, const char*> kLinks[] = {{"/proc/self/fd", "fd"},
                                                               {"/proc/self/fd/0", "stdin"},
                                                               {"/proc/self/fd/1", "stdout"},
@@ -117,8 +156,10 @@ PlanBuilder make_launch(const ContainerPlan& plan, const std::vector<bool>& fold
     if (plan.network != NetworkMode::host)
         steps.add(StepKind::attach, {.a = kSys, .text1 = "/sys"}, "mount /sys");
     if (plan.own_tmp) {
-        steps.add(StepKind::new_tmpfs, {.a = kTmp, .c = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, .text1 = "mode=1777"},
-                  "mount /tmp");
+        steps.add(
+            StepKind::new_tmpfs,
+            {.a = kTmp, .c = plan.tmp_noexec ? kQuiet : MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, .text1 = "mode=1777"},
+            "mount /tmp");
         steps.add(StepKind::attach, {.a = kTmp, .text1 = "/tmp"}, "mount /tmp");
     }
     for (std::size_t i = 0; i < plan.mounts.size(); ++i) {
@@ -128,6 +169,10 @@ PlanBuilder make_launch(const ContainerPlan& plan, const std::vector<bool>& fold
         steps.add(StepKind::attach, {.a = static_cast<std::uint32_t>(i + 1), .text1 = mount.target},
                   "mount '" + printable(mount.target) + "'" +
                       (mount.layer.empty() ? "" : " (layer '" + printable(mount.layer) + "')"));
+        if (mount.layer.empty() && mount.target == "/sys") { // the host's, with the host's network
+            mask(steps, static_cast<std::uint32_t>(i + 1), "/sys", kMaskedSys);
+            mask(steps, static_cast<std::uint32_t>(i + 1), "/sys", kMaskedHostSys);
+        }
     }
     steps.add(StepKind::pivot, {}, "enter the " + rootfs);
     steps.add(StepKind::hostname, {.text1 = plan.hostname}, "set the host name");

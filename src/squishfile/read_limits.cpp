@@ -155,7 +155,7 @@ ResourceSpec read_resources(const Node& node) {
 SecuritySpec read_security(const Node& node) {
     SecuritySpec security;
     security.at = node.key_at();
-    const auto table = node.table({"seccomp", "io_uring", "capabilities"});
+    const auto table = node.table({"seccomp", "io_uring", "tmp_noexec", "capabilities"});
     if (const auto seccomp = table.get("seccomp")) {
         const auto text = seccomp->string();
         if (text && *text != "default" && *text != "unconfined" && !looks_like_path(*text))
@@ -170,6 +170,8 @@ SecuritySpec read_security(const Node& node) {
         if (security.io_uring && security.seccomp != "default")
             io_uring->fail("goes with seccomp = \"default\" only; another profile says itself what it allows");
     }
+    if (const auto tmp_noexec = table.get("tmp_noexec"))
+        security.tmp_noexec = tmp_noexec->boolean().value_or(false);
     if (const auto capabilities = table.get("capabilities"))
         security.capabilities = read_capabilities(*capabilities);
     return security;

@@ -82,14 +82,41 @@ TEST(LaunchPlan, APreludeMakesWhatEveryContainerHas) {
     EXPECT_EQ(plan_text(make_prelude(machine(), true)), R"(no dump
 keep @0 as @sys
 new proc @proc
-new tmpfs @dev mode=0755,size=64k nosuid noexec
+new tmpfs @empty mode=0755,size=4k,nr_inodes=4 nosuid nodev noexec
+file @empty/file 0444
+directory @empty/folder 0555
+set @empty ro
+stage @empty at 1
+stage @proc at 2
+write '0' to @proc/sys/user/max_user_namespaces
+mask @proc/acpi with @empty
+mask @proc/asound with @empty
+mask @proc/interrupts with @empty
+mask @proc/kcore with @empty
+mask @proc/key-users with @empty
+mask @proc/keys with @empty
+mask @proc/kmsg with @empty
+mask @proc/latency_stats with @empty
+mask @proc/sched_debug with @empty
+mask @proc/scsi with @empty
+mask @proc/sysrq-trigger with @empty
+mask @proc/timer_list with @empty
+mask @proc/timer_stats with @empty
+freeze @proc/bus
+freeze @proc/fs
+freeze @proc/irq
+freeze @proc/sys
+stage @sys at 3
+mask @sys/devices/virtual/powercap with @empty
+mask @sys/firmware with @empty
+new tmpfs @dev mode=0755,size=64k nosuid nodev noexec
 stage @dev at 0
-device @dev/null
-device @dev/zero
-device @dev/full
-device @dev/random
-device @dev/urandom
-device @dev/tty
+device @dev/null 1:3
+device @dev/zero 1:5
+device @dev/full 1:7
+device @dev/random 1:8
+device @dev/urandom 1:9
+device @dev/tty 5:0
 symlink @dev/fd -> /proc/self/fd
 symlink @dev/stdin -> /proc/self/fd/0
 symlink @dev/stdout -> /proc/self/fd/1
@@ -201,6 +228,9 @@ TEST(ContainerPlan, TheHostsNetworkBringsTheHostsResolverAndSysfs) {
                                  "/sys -> /sys ro\n");
     EXPECT_TRUE(plan.files.empty());
     EXPECT_THAT(launch_text(plan), Not(HasSubstr("attach @sys /sys")));
+    // That sysfs is attached as the user's mounts are, and covered there.
+    EXPECT_THAT(launch_text(plan), HasSubstr("attach @4 /sys\nmask @4/devices/virtual/powercap with @empty\n"
+                                             "mask @4/firmware with @empty\nmask @4/fs/bpf with @empty\n"));
 }
 
 TEST(ContainerPlan, NoNetworkBringsNoResolver) {
@@ -278,6 +308,17 @@ TEST(LaunchPlan, ATmpOfTheSquishfileReplacesOurs) {
     EXPECT_THAT(text, Not(HasSubstr("@tmp")));
     EXPECT_THAT(text, HasSubstr("attach @3 /tmp\n"));
     EXPECT_THAT(mounts_text(plan), HasSubstr("/t -> /tmp rw [tmp]\n"));
+}
+
+TEST(LaunchPlan, NothingIsExecutedInATmpThatSaysSo) {
+    const auto toml = std::string(kRun) + "[security]\ntmp_noexec = true\n";
+    EXPECT_THAT(launch_text(plan_of(toml)), HasSubstr("new tmpfs @tmp mode=1777 nosuid nodev noexec\n"));
+    EXPECT_THAT(launch_text(plan_of(kRun)), HasSubstr("new tmpfs @tmp mode=1777 nosuid nodev\n"));
+    const auto file = parse(toml + "[layers]\nt = { path = \"/t\", target = \"/tmp\" }\n");
+    const auto refused = plan_container(file, layers_of(file), "0123", "web", machine(), "/state/0123");
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error().message, HasSubstr("tmp_noexec"));
+    EXPECT_THAT(refused.error().message, HasSubstr("layer 't'"));
 }
 
 TEST(ContainerPlan, ARootfsLayerReplacesTheBuiltInOne) {
@@ -409,6 +450,7 @@ TEST(Supported, PassesWhatThisVersionDoes) {
         "[security]\nseccomp = \"unconfined\"\n",
         "[security]\nseccomp = \"/srv/profile.json\"\n",
         "[security]\nio_uring = true\n",
+        "[security]\ntmp_noexec = true\n",
     };
     for (const auto* toml : files) {
         const auto result = refuse_unsupported(parse(std::string(kRun) + toml), machine());

@@ -1,0 +1,241 @@
+// The plans that containers get, executed by the real init in real namespaces, without the filter of system calls: what
+// is refused here is refused by mounts, limits and capabilities alone. Each wall is also taken down, by a plan that
+// lacks its steps, and what it stood against must then get through: else the test would prove nothing.
+#include "keeper_harness.h"
+
+#include "plan/launch_plan.h"
+
+#include <gmock/gmock.h>
+#include <set>
+#include <sys/mount.h>
+
+namespace squish::plan {
+namespace {
+
+using namespace squish::test;
+using launch::PlanBuilder;
+using launch::StepKind;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+// The same plan without the steps that `leave_out` names.
+PlanBuilder without(const PlanBuilder& plan, const std::function<bool(const launch::StepView&)>& leave_out) {
+    PlanBuilder out;
+    const auto bytes = plan.bytes();
+    EXPECT_TRUE(bytes);
+    launch::PlanReader reader(bytes->data(), bytes->size());
+    launch::StepView view;
+    std::size_t left_out = 0;
+    for (std::size_t i = 0; reader.next(view); ++i) {
+        const auto& step = *view.step;
+        if (leave_out(view)) {
+            ++left_out;
+            continue;
+        }
+        out.add(static_cast<StepKind>(step.kind), {step.flags, step.a, step.b, step.c, view.text1, view.text2},
+                plan.descriptions()[i]);
+    }
+    EXPECT_GT(left_out, 0U) << "there is no such step";
+    return out;
+}
+
+auto is(StepKind kind) {
+    return [kind](const launch::StepView& view) { return static_cast<StepKind>(view.step->kind) == kind; };
+}
+
+class Isolation : public ::testing::Test {
+protected:
+    void SetUp() override {
+        SKIP_AS_ROOT();
+        const auto rootfs = kept_.make_rootfs();
+        std::error_code error;
+        fs::copy_file(std::string(SQUISH_BUILD_DIR) + "/share/squish/base/bin/busybox", rootfs + "/sh", error);
+        ASSERT_FALSE(error) << "busybox: " << error.message();
+        for (const auto* applet : {"cat", "chmod", "cp", "dd", "grep", "head", "id", "ls", "mkdir", "sleep", "stat",
+                                   "test", "touch", "ulimit", "umask", "wc"})
+            fs::create_symlink("sh", rootfs + "/" + applet);
+        client_ = kept_.greet();
+    }
+    [[nodiscard]] Machine machine() const {
+        Machine machine;
+        machine.single_id = kept_.single_id();
+        return machine;
+    }
+    [[nodiscard]] PlanBuilder whole_prelude() const { return make_prelude(machine(), true); }
+    [[nodiscard]] ContainerPlan shell(const std::string& script) const {
+        ContainerPlan plan;
+        plan.id = plan.hostname = "box";
+        plan.rootfs_layer = "test";
+        plan.machine = machine();
+        plan.command = "/sh";
+        plan.arguments = {"sh", "-c", script};
+        plan.environment = {{"PATH", "/"}};
+        return plan;
+    }
+    // Runs it to its end; its output, and "[code]" where it did not end with 0.
+    std::string output_of(const ContainerPlan& plan, const PlanBuilder& prelude) {
+        const auto id = "run" + std::to_string(++count_);
+        if (const auto prepared = kept_.prepare(client_, "cell-of-" + id, prelude); prepared != "done")
+            return "prepare: " + prepared;
+        Pipe out;
+        const auto root = kept_.root_mount();
+        const auto memfd = sealed(make_launch(plan, {}, {}));
+        const Payload streams{.out = out.writer(), .err = out.writer()};
+        const auto outcome = client_.outcome(KeeperKind::launch, text(id, "cell-of-" + id),
+                                             kept_.with_streams(memfd.get(), root.get(), streams));
+        if (outcome != "launched")
+            return "launch: " + outcome;
+        auto said = out.rest();
+        const auto status = client_.event(KeeperKind::exited, id);
+        return status == exited(0) ? said : said + "[" + std::to_string(status.value_or(-1) >> 8) + "]";
+    }
+    std::string output_of(const std::string& script) { return output_of(shell(script), whole_prelude()); }
+
+    Kept kept_;
+    Client client_;
+    int count_ = 0;
+};
+
+// --- /proc and /sys
+// -----------------------------------------------------------------------------------------------------------
+
+// What can be read of it, in bytes or entries; "none" where the kernel does not have it.
+std::string amount(const std::string& path) {
+    return "p=" + path +
+           "; if test -d $p; then echo $p $(ls -A $p | wc -w); elif test -e $p; then echo $p $(head -c "
+           "100 $p 2>&1 | wc -c); else echo $p none; fi; ";
+}
+
+TEST_F(Isolation, WhatIsCoveredIsEmptyAndOtherwiseIsNot) {
+    // Those that every kernel has and lets everybody read, so that the cover makes the difference.
+    const std::vector<std::string> open = {"/proc/interrupts", "/proc/keys", "/proc/key-users", "/sys/firmware"};
+    std::string script;
+    for (const auto& path : open)
+        script += amount(path);
+    const auto covered = output_of(script);
+    const auto bare = output_of(shell(script), without(whole_prelude(), is(StepKind::mask)));
+    std::size_t found = 0;
+    for (const auto& path : open) {
+        if (bare.contains(path + " none"))
+            continue;
+        ++found;
+        EXPECT_THAT(covered, HasSubstr(path + " 0\n"));
+        EXPECT_THAT(bare, Not(HasSubstr(path + " 0\n"))) << "no cover is needed to find it empty";
+    }
+    EXPECT_GE(found, 2U) << bare;
+}
+
+TEST_F(Isolation, TheCoversCannotBeWrittenTo) {
+    const auto tried =
+        output_of("for p in /proc/kcore /proc/keys /proc/sysrq-trigger /proc/timer_list; do test -e $p || "
+                  "continue; (echo b > $p) 2>&1; (chmod 777 $p) 2>&1; done; "
+                  "for p in /proc/scsi /proc/acpi /sys/firmware; do test -e $p || continue; (touch $p/x) "
+                  "2>&1; done; true");
+    EXPECT_THAT(tried, HasSubstr("Read-only file system"));
+    for (const auto* other : {"Permission denied", "Operation not permitted", "[", "No space"})
+        EXPECT_THAT(tried, Not(HasSubstr(other))) << "the cover itself refuses, whatever the file's mode";
+}
+
+TEST_F(Isolation, SettingsOfTheKernelAreReadOnly) {
+    // The container's own IPC namespace: its root may write these settings, and may not here.
+    const std::string script = "cat /proc/sys/fs/mqueue/msg_max; (echo 20 > /proc/sys/fs/mqueue/msg_max) 2>&1; "
+                               "cat /proc/sys/fs/mqueue/msg_max; (echo 8 > /proc/self/oom_score_adj) 2>&1; true";
+    const auto frozen = output_of(script);
+    EXPECT_THAT(frozen, HasSubstr("Read-only file system"));
+    EXPECT_THAT(frozen, Not(HasSubstr("20\n")));
+    for (const auto* path : {"sys", "irq", "bus", "fs"})
+        EXPECT_THAT(output_of("grep ' /proc/" + std::string(path) + " ' /proc/self/mountinfo; true"), HasSubstr(" ro,"))
+            << path;
+    EXPECT_THAT(output_of(shell("grep -c /proc/sys /proc/self/mountinfo; test -w /proc/sys/user/max_user_namespaces; "
+                                "true"),
+                          without(whole_prelude(), is(StepKind::freeze))),
+                StartsWith("0\n"));
+}
+
+TEST_F(Isolation, NoUserNamespaceIsMadeInAContainer) {
+    auto plan = shell("cat /proc/sys/user/max_user_namespaces; /testbin call unshare clone");
+    EXPECT_EQ(output_of(plan, whole_prelude()), "0\nunshare ENOSPC\nclone ENOSPC\n");
+    const auto open = output_of(plan, without(whole_prelude(), is(StepKind::write)));
+    EXPECT_THAT(open, HasSubstr("unshare ok\nclone ok\n"));
+}
+
+TEST_F(Isolation, AStepThatWritesOrCoversDoesNotLeaveItsTree) {
+    for (const auto* path : {"../sys/user/max_user_namespaces", "self/oom_score_adj", "/proc/version"}) {
+        PlanBuilder prelude;
+        prelude.add(StepKind::new_proc, {.a = launch::kOwnSlots}, "proc");
+        prelude.add(StepKind::write, {.a = launch::kOwnSlots, .text1 = path, .text2 = "0"}, "write");
+        EXPECT_THAT(output_of(shell("true"), prelude), HasSubstr("step 1 failed")) << path;
+    }
+}
+
+// --- mounts
+// -------------------------------------------------------------------------------------------------------------------
+
+struct Mounted {
+    std::string point, type;
+    std::set<std::string> flags;
+    std::string propagation;
+};
+
+// proc_pid_mountinfo(5): id parent dev root point flags [propagation…] - type source superblock-flags
+std::vector<Mounted> parse_mountinfo(const std::string& text) {
+    std::vector<Mounted> mounts;
+    for (const auto line : split(text, '\n')) {
+        const auto words = split(line, ' ');
+        const auto dash = std::ranges::find(words, "-");
+        if (words.size() < 9 || dash == words.end())
+            continue;
+        Mounted mount{std::string(words[4]), std::string(*(dash + 1)), {}, {}};
+        for (const auto flag : split(words[5], ','))
+            mount.flags.emplace(flag);
+        for (auto word = words.begin() + 6; word != dash; ++word)
+            mount.propagation += std::string(*word) + " ";
+        mounts.push_back(std::move(mount));
+    }
+    return mounts;
+}
+
+TEST_F(Isolation, EveryMountIsPrivateAndWithoutSetuidAndDevices) {
+    const auto mounts = parse_mountinfo(output_of("cat /proc/self/mountinfo"));
+    ASSERT_GT(mounts.size(), 10U);
+    const std::set<std::string> nodes = {"/dev/null",    "/dev/zero", "/dev/full", "/dev/random",
+                                         "/dev/urandom", "/dev/tty",  "/dev/pts"};
+    std::set<std::string> seen;
+    for (const auto& mount : mounts) {
+        seen.insert(mount.point);
+        EXPECT_EQ(mount.propagation, "") << mount.point;
+        EXPECT_TRUE(mount.flags.contains("nosuid")) << mount.point;
+        EXPECT_EQ(mount.flags.contains("nodev"), !nodes.contains(mount.point)) << mount.point;
+        const bool writable = mount.point == "/proc" || mount.point == "/tmp" || mount.point == "/dev/shm" ||
+                              mount.point == "/dev/mqueue" || nodes.contains(mount.point);
+        EXPECT_EQ(mount.flags.contains("ro"), !writable) << mount.point;
+        if (mount.point != "/" && mount.point != "/tmp") {
+            EXPECT_TRUE(mount.flags.contains("noexec")) << mount.point;
+        }
+    }
+    for (const auto& node : nodes)
+        EXPECT_TRUE(seen.contains(node)) << node;
+}
+
+TEST_F(Isolation, ATmpWithoutExecution) {
+    auto plan = shell("cp /testbin /tmp/x && /tmp/x true && echo executed; /sh /tmp/x 2>/dev/null; true");
+    EXPECT_THAT(output_of(plan, whole_prelude()), HasSubstr("executed"));
+    plan.tmp_noexec = true;
+    EXPECT_THAT(output_of(plan, whole_prelude()), HasSubstr("Permission denied"));
+}
+
+TEST_F(Isolation, ADeviceThatIsAnotherIsNotBound) {
+    for (const auto& [name, number] :
+         {std::pair{"zero", launch::device_number(1, 3)}, std::pair{"null", launch::device_number(5, 0)}}) {
+        PlanBuilder prelude;
+        constexpr auto kDev = launch::kOwnSlots;
+        prelude.add(StepKind::new_tmpfs, {.a = kDev, .text1 = "mode=0755"}, "dev");
+        prelude.add(StepKind::stage, {.a = kDev, .b = 0}, "dev");
+        prelude.add(StepKind::device, {.a = kDev, .c = number, .text1 = name}, "device");
+        EXPECT_THAT(output_of(shell("true"), prelude), HasSubstr("step 2 failed: " + std::to_string(ENODEV))) << name;
+    }
+}
+
+} // namespace
+} // namespace squish::plan
