@@ -209,11 +209,10 @@ long drop_privileges(const Payload& payload) {
     for (int capability = 0; capability < 64; ++capability)
         if (!(keep >> capability & 1) && raw::prctl(PR_CAPBSET_DROP, capability) == -EINVAL)
             break; // beyond the last one that this kernel knows
-    // Locked before the ids change: uid 0 gets nothing back by exec, and the change itself neither takes nor gives;
-    // what is kept is said below, once.
-    const long bits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED |
-                      SECBIT_KEEP_CAPS_LOCKED;
-    if (const long result = raw::prctl(PR_SET_SECUREBITS, bits); result < 0)
+    // Before the ids change: uid 0 gets nothing back by exec, and the change itself neither takes nor gives; what is
+    // kept is said below, once.
+    const long no_root = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED;
+    if (const long result = raw::prctl(PR_SET_SECUREBITS, no_root | SECBIT_NO_SETUID_FIXUP); result < 0)
         return result;
     if (payload.set_ids) {
         if (!payload.groups_denied)
@@ -224,6 +223,12 @@ long drop_privileges(const Payload& payload) {
         if (const long result = raw::call(__NR_setresuid, payload.uid, payload.uid, payload.uid); result < 0)
             return result;
     }
+    // Locked for good. A payload that was given capabilities may change ids itself, and loses them then as it would
+    // expect to (a server that leaves uid 0 behind); one that has none needs no such rule.
+    const long final_bits =
+        keep ? no_root : no_root | SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED;
+    if (const long result = raw::prctl(PR_SET_SECUREBITS, final_bits); result < 0)
+        return result;
     __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
     __user_cap_data_struct data[2]{};
     for (int half = 0; half < 2; ++half) {

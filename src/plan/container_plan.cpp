@@ -1,6 +1,7 @@
 #include "plan/container_plan.h"
 
 #include "base/text.h"
+#include "squishfile/capabilities.h"
 
 #include <algorithm>
 
@@ -91,6 +92,15 @@ std::string hosts_file(const std::string& hostname, const std::string& address) 
     return text;
 }
 
+std::uint64_t capability_bits(const std::vector<std::string>& names) {
+    std::uint64_t bits = 0;
+    for (const auto& name : names)
+        for (const auto& one : kGrantable)
+            if (name == "CAP_" + std::string(one.name))
+                bits |= 1ULL << one.number;
+    return bits;
+}
+
 std::vector<Layer> layers_of(const Squishfile& file) {
     std::vector<Layer> layers;
     for (const auto& spec : file.layers) {
@@ -112,6 +122,7 @@ Result<ContainerPlan> plan_container(const Squishfile& file, const std::vector<L
     plan.machine = machine;
     plan.network = file.network.mode;
     plan.tmp_noexec = file.security.tmp_noexec;
+    plan.capabilities = capability_bits(file.security.capabilities);
     plan.hostname = name.substr(0, 63); // HOST_NAME_MAX is 64
     const auto rootfs = std::ranges::find(layers, true, &Layer::rootfs);
     const bool built_in = rootfs == layers.end() || rootfs->path.empty();

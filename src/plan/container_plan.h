@@ -64,6 +64,7 @@ struct ContainerPlan {
     std::optional<std::uint32_t> filter; // flags of the seccomp filter that travels with the plan; none: unconfined
     bool own_tmp = true;                 // a private tmpfs on /tmp (false where the squishfile mounts something there)
     bool tmp_noexec = false;             // nothing in it can be executed
+    std::uint64_t capabilities = 0;      // a bit for each that the payload keeps (linux/capability.h)
     Machine machine;
 };
 
@@ -75,6 +76,9 @@ struct ContainerPlan {
 [[nodiscard]] Result<ContainerPlan> plan_container(const Squishfile& file, const std::vector<Layer>& layers,
                                                    const std::string& id, const std::string& name,
                                                    const Machine& machine, const std::string& state_folder);
+
+// A bit for each of these names of the squishfile ("CAP_CHOWN").
+[[nodiscard]] std::uint64_t capability_bits(const std::vector<std::string>& names);
 
 // The layers of a file that names only paths.
 [[nodiscard]] std::vector<Layer> layers_of(const Squishfile& file);

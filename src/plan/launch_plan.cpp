@@ -21,8 +21,8 @@ constexpr std::uint64_t kQuiet = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_AT
 
 void describe_payload(PlanBuilder& steps, const std::vector<std::string>& arguments,
                       const std::vector<std::pair<std::string, std::string>>& environment,
-                      const std::string& work_folder, const UserSpec& user, const Machine& machine,
-                      std::uint32_t first_io, const IoSlots& io) {
+                      const std::string& work_folder, const UserSpec& user, std::uint64_t capabilities,
+                      const Machine& machine, std::uint32_t first_io, const IoSlots& io) {
     for (const auto& argument : arguments)
         steps.add(StepKind::argument, {.text1 = argument}, "pass the arguments");
     for (const auto& [key, value] : environment)
@@ -37,7 +37,7 @@ void describe_payload(PlanBuilder& steps, const std::vector<std::string>& argume
     else
         steps.add(StepKind::standard_io, {.a = first_io, .b = first_io + 1, .c = first_io + 2},
                   "note stdin, stdout and stderr");
-    steps.add(StepKind::capabilities, {.c = 0}, "note the capabilities");
+    steps.add(StepKind::capabilities, {.c = capabilities}, "note the capabilities");
     const auto hard = std::to_string(machine.descriptor_limit);
     steps.add(StepKind::resource_limit,
               {.a = RLIMIT_NOFILE, .c = std::min<std::uint64_t>(1024, machine.descriptor_limit), .text1 = hard},
@@ -180,7 +180,8 @@ PlanBuilder make_launch(const ContainerPlan& plan, const std::vector<bool>& fold
         steps.add(StepKind::time_offset, {.a = kProc}, "start the container's clock");
     const auto first_io = static_cast<std::uint32_t>(plan.mounts.size() + 1);
     pass_sockets(steps, plan.sockets, first_io + (io.console ? 1 : 3));
-    describe_payload(steps, plan.arguments, plan.environment, plan.work_folder, plan.user, plan.machine, first_io, io);
+    describe_payload(steps, plan.arguments, plan.environment, plan.work_folder, plan.user, plan.capabilities,
+                     plan.machine, first_io, io);
     confine(steps, plan.filter, first_io + (io.console ? 1 : 3) + plan.sockets.size());
     steps.add(StepKind::run, {.text1 = plan.command}, "run '" + printable(plan.command) + "'");
     return steps;
@@ -199,7 +200,8 @@ PlanBuilder make_exec(const ExecPlan& plan, const IoSlots& io) {
     PlanBuilder steps;
     // The joining process shows up in the container before it has become the payload: nobody there may look into it.
     steps.add(StepKind::no_dump, {}, "close the joining process to inspection");
-    describe_payload(steps, plan.command, plan.environment, plan.work_folder, plan.user, plan.machine, 0, io);
+    describe_payload(steps, plan.command, plan.environment, plan.work_folder, plan.user, plan.capabilities,
+                     plan.machine, 0, io);
     confine(steps, plan.filter, io.console ? 1 : 3);
     steps.add(StepKind::become, {.text1 = plan.command.front()}, "run '" + printable(plan.command.front()) + "'");
     return steps;

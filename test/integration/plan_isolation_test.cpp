@@ -237,5 +237,47 @@ TEST_F(Isolation, ADeviceThatIsAnotherIsNotBound) {
     }
 }
 
+// --- capabilities and ids
+// -----------------------------------------------------------------------------------------------------
+
+constexpr const char* kSets = "grep -E '^(Cap|Groups|NoNewPrivs)' /proc/self/status; ";
+
+TEST_F(Isolation, NoCapabilityInAnySetAndNoGroup) {
+    for (const auto uid : {0U, kept_.single_id() ? 0U : 1000U}) {
+        auto plan = shell(kSets);
+        plan.user = {uid, uid};
+        const auto status = output_of(plan, whole_prelude());
+        for (const auto* set : {"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"})
+            EXPECT_THAT(status, HasSubstr(std::string(set) + ":\t0000000000000000\n")) << set;
+        if (!kept_.single_id()) {
+            EXPECT_THAT(status, HasSubstr("Groups:\t \n"));
+        }
+    }
+}
+
+TEST_F(Isolation, TheCapabilitiesAskedForAreInAllSetsAndWork) {
+    if (kept_.single_id())
+        FAIL() << "these tests need subordinate ids";
+    for (const auto uid : {0U, 1000U}) {
+        auto plan = shell(std::string(kSets) + "touch /tmp/f && /sh -c 'chown 5:6 /tmp/f' && stat -c %u:%g /tmp/f");
+        plan.user = {uid, uid};
+        EXPECT_THAT(output_of(plan, whole_prelude()), Not(HasSubstr("5:6")));
+        plan.capabilities = capability_bits({"CAP_CHOWN"});
+        const auto said = output_of(plan, whole_prelude());
+        for (const auto* set : {"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"})
+            EXPECT_THAT(said, HasSubstr(std::string(set) + ":\t0000000000000001\n")) << set << " of uid " << uid;
+        EXPECT_THAT(said, HasSubstr("5:6\n"));
+        EXPECT_THAT(said, HasSubstr("NoNewPrivs:\t1\n"));
+    }
+}
+
+TEST_F(Isolation, CapabilitiesAreLostWithUidZeroAndDoNotComeBack) {
+    if (kept_.single_id())
+        FAIL() << "these tests need subordinate ids";
+    auto plan = shell("/testbin become 1000 /grep CapPrm /proc/self/status");
+    plan.capabilities = capability_bits({"CAP_SETUID", "CAP_CHOWN"});
+    EXPECT_THAT(output_of(plan, whole_prelude()), HasSubstr("CapPrm:\t0000000000000000"));
+}
+
 } // namespace
 } // namespace squish::plan

@@ -10,6 +10,7 @@
 //                                log, "tcp ADDRESS PORT" or "udp ADDRESS PORT" as it is seen here
 //   activated                    says what it was passed (sd_listen_fds(3)), then serves the first socket like http
 //   connect HOST PORT            0 if a TCP connection can be made (numeric address)
+//   become UID COMMAND…          changes to that uid and executes the command
 //   call NAME…                   makes these system calls, one in each child; prints "NAME ok", "NAME ERRNO", "NAME
 //   signal N" orphans N                    leaves N children behind to be reaped by init, then ends memory BYTES
 //   touches that much memory burn SECONDS                 uses a CPU
@@ -386,6 +387,18 @@ const std::map<std::string, long (*)()> kCalls = {
 #endif
 };
 
+int cmd_become(const Args& args) {
+    const auto id = static_cast<uid_t>(std::stoul(args.at(0)));
+    if (setresuid(id, id, id) != 0)
+        return complain("setresuid");
+    std::vector<char*> words;
+    for (std::size_t i = 1; i < args.size(); ++i)
+        words.push_back(const_cast<char*>(args[i].c_str()));
+    words.push_back(nullptr);
+    execv(words[0], words.data());
+    return complain(args[1]);
+}
+
 int cmd_call(const Args& args) {
     for (const auto& name : args) {
         const auto call = kCalls.at(name);
@@ -472,6 +485,7 @@ const std::map<std::string, int (*)(const Args&)> kCommands = {
     {"activated", cmd_activated},
     {"connect", cmd_connect},
     {"call", cmd_call},
+    {"become", cmd_become},
     {"orphans", cmd_orphans},
     {"memory", cmd_memory},
     {"burn", cmd_burn},

@@ -5,7 +5,11 @@
 #include "../os/scratch.h"
 #include "plan_text.h"
 
+#include "squishfile/capabilities.h"
+
 #include <gmock/gmock.h>
+#include <linux/capability.h>
+#include <map>
 #include <sys/stat.h>
 
 namespace squish::plan {
@@ -47,6 +51,20 @@ std::string mounts_text(const ContainerPlan& plan) {
 
 std::string launch_text(const ContainerPlan& plan, const IoSlots& io = {}) {
     return plan_text(make_launch(plan, std::vector<bool>(plan.mounts.size(), true), io));
+}
+
+std::string_view cap_text(unsigned number) {
+    static const std::map<unsigned, std::string_view> kNames = {{CAP_CHOWN, "CHOWN"},
+                                                                {CAP_DAC_OVERRIDE, "DAC_OVERRIDE"},
+                                                                {CAP_FOWNER, "FOWNER"},
+                                                                {CAP_FSETID, "FSETID"},
+                                                                {CAP_KILL, "KILL"},
+                                                                {CAP_SETGID, "SETGID"},
+                                                                {CAP_SETUID, "SETUID"},
+                                                                {CAP_NET_BIND_SERVICE, "NET_BIND_SERVICE"},
+                                                                {CAP_SYS_CHROOT, "SYS_CHROOT"}};
+    const auto found = kNames.find(number);
+    return found == kNames.end() ? "unknown" : found->second;
 }
 
 constexpr const char* kRun = "[run]\ncommand = \"/bin/app\"\n";
@@ -194,6 +212,20 @@ TEST(LaunchPlan, EveryStepSaysWhatItIsAbout) {
         for (const auto& what : prelude.descriptions())
             EXPECT_FALSE(what.empty());
     }
+}
+
+TEST(LaunchPlan, CapabilitiesAreGivenByNumber) {
+    const auto plan = plan_of(std::string(kRun) + "[security]\ncapabilities = [\"CHOWN\", \"cap_sys_chroot\"]\n");
+    EXPECT_EQ(plan.capabilities, 1U << CAP_CHOWN | 1U << CAP_SYS_CHROOT);
+    EXPECT_THAT(launch_text(plan), HasSubstr("capabilities 262145\n"));
+    for (const auto& one : kGrantable) { // the kernel's own numbers
+        const auto given =
+            plan_of(std::string(kRun) + "[security]\ncapabilities = [\"" + std::string(one.name) + "\"]\n");
+        const auto text = cap_text(one.number);
+        EXPECT_EQ(given.capabilities, 1ULL << one.number);
+        EXPECT_EQ(text, one.name);
+    }
+    EXPECT_EQ(plan_of(kRun).capabilities, 0U);
 }
 
 TEST(LaunchPlan, ATerminalReplacesTheThreeStreams) {
@@ -419,8 +451,6 @@ INSTANTIATE_TEST_SUITE_P(Keys, Unsupported,
                          ::testing::Values(Refused{"memory", "[resources]\nmemory = \"64M\"\n", "[resources]"},
                                            Refused{"cpus", "[resources]\ncpus = 1.5\n", "[resources]"},
                                            Refused{"pids", "[resources]\npids = 10\n", "[resources]"},
-                                           Refused{"capabilities", "[security]\ncapabilities = [\"CAP_NET_RAW\"]\n",
-                                                   "[security]"},
                                            Refused{"health", "[health]\ncommand = [\"true\"]\n", "[health]"},
                                            Refused{"restart", "[restart]\npolicy = \"always\"\n", "[restart]"},
                                            Refused{"procfs_memory", "[procfs]\nmemory = \"1G\"\n", "[procfs]"},
@@ -451,6 +481,7 @@ TEST(Supported, PassesWhatThisVersionDoes) {
         "[security]\nseccomp = \"/srv/profile.json\"\n",
         "[security]\nio_uring = true\n",
         "[security]\ntmp_noexec = true\n",
+        "[security]\ncapabilities = [\"KILL\"]\n",
     };
     for (const auto* toml : files) {
         const auto result = refuse_unsupported(parse(std::string(kRun) + toml), machine());
