@@ -195,6 +195,8 @@ long set_limits(const Payload& payload) {
             return got;
         const std::uint64_t hard = limit.hard < inherited[1] ? limit.hard : inherited[1];
         std::uint64_t pair[2] = {limit.soft < hard ? limit.soft : hard, hard};
+        if (pair[0] == inherited[0] && pair[1] == inherited[1])
+            continue;
         const long result = raw::call(__NR_prlimit64, 0, limit.which, raw::arg(pair), 0);
         if (result < 0)
             return result;

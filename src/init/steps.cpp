@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <linux/if.h>
+#include <linux/keyctl.h>
 #include <linux/sched.h>
 #include <linux/sockios.h>
 #include <sys/prctl.h>
@@ -332,6 +333,10 @@ long perform(State& state, const StepView& view) {
         return bring_up_loopback();
     case StepKind::no_dump:
         return raw::prctl(PR_SET_DUMPABLE, 0);
+    case StepKind::keyring: {
+        const long joined = raw::call(__NR_keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0);
+        return joined == -ENOSYS ? 0 : joined;
+    }
     default:
         return describe(state, view);
     }

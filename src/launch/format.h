@@ -54,6 +54,7 @@ enum class StepKind : std::uint16_t {
     time_offset = 33, // a=slot of proc: an own time namespace in which CLOCK_BOOTTIME starts now
     loopback = 34,    // bring lo up (an own network namespace made by clone)
     no_dump = 35,     // PR_SET_DUMPABLE 0 for init
+    keyring = 36,     // an anonymous session keyring, empty; fine where the kernel has no keys
 
     // --- the payload; these only collect, `run` or `become` acts -----------------------------------------------------
     argument = 48,       // text1

@@ -92,6 +92,10 @@ std::string hosts_file(const std::string& hostname, const std::string& address) 
     return text;
 }
 
+bool needs_keyring(const std::string& seccomp) {
+    return seccomp != "default";
+}
+
 std::uint64_t capability_bits(const std::vector<std::string>& names) {
     std::uint64_t bits = 0;
     for (const auto& name : names)
@@ -122,6 +126,7 @@ Result<ContainerPlan> plan_container(const Squishfile& file, const std::vector<L
     plan.machine = machine;
     plan.network = file.network.mode;
     plan.tmp_noexec = file.security.tmp_noexec;
+    plan.own_keyring = needs_keyring(file.security.seccomp);
     plan.capabilities = capability_bits(file.security.capabilities);
     plan.hostname = name.substr(0, 63); // HOST_NAME_MAX is 64
     const auto rootfs = std::ranges::find(layers, true, &Layer::rootfs);

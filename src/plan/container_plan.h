@@ -64,6 +64,7 @@ struct ContainerPlan {
     std::optional<std::uint32_t> filter; // flags of the seccomp filter that travels with the plan; none: unconfined
     bool own_tmp = true;                 // a private tmpfs on /tmp (false where the squishfile mounts something there)
     bool tmp_noexec = false;             // nothing in it can be executed
+    bool own_keyring = false;            // a session keyring of its own: the filter may let it use one
     std::uint64_t capabilities = 0;      // a bit for each that the payload keeps (linux/capability.h)
     Machine machine;
 };
@@ -77,6 +78,9 @@ struct ContainerPlan {
                                                    const std::string& id, const std::string& name,
                                                    const Machine& machine, const std::string& state_folder);
 
+// Whether a payload under that [security] seccomp can use keyrings (keyrings(7)). The default filter shuts them, and a
+// keyring for each container would use up the user's 200.
+[[nodiscard]] bool needs_keyring(const std::string& seccomp);
 // A bit for each of these names of the squishfile ("CAP_CHOWN").
 [[nodiscard]] std::uint64_t capability_bits(const std::vector<std::string>& names);
 

@@ -17,7 +17,41 @@ namespace {
 
 enum OwnSlot : std::uint32_t { kProc = launch::kOwnSlots, kDev, kPts, kShm, kQueue, kTmp, kSys, kEmpty };
 
+constexpr const char* kKeyring = "make a session keyring (sysctl kernel.keys.maxkeys limits how many)";
 constexpr std::uint64_t kQuiet = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+
+// Every limit has a value of ours, whoever started squishd and with which; a hard limit below it stays (getrlimit(2)).
+void note_limits(PlanBuilder& steps, const Machine& machine) {
+    struct Limit {
+        std::uint32_t which;
+        std::uint64_t soft, hard;
+    };
+    constexpr std::uint64_t kNone = RLIM_INFINITY;
+    const Limit limits[] = {
+        // 1024 descriptors: select(2) knows no more; who knows how to use more raises it
+        {RLIMIT_NOFILE, std::min<std::uint64_t>(1024, machine.descriptor_limit), machine.descriptor_limit},
+        {RLIMIT_CORE, 0, 0}, // where cores go is the host's setting: not out of a container
+        {RLIMIT_STACK, 8 << 20, kNone},
+        {RLIMIT_MEMLOCK, 8 << 20, 8 << 20}, // what Linux 5.16 and later give everybody
+        {RLIMIT_MSGQUEUE, 819'200, 819'200},
+        {RLIMIT_NICE, 0, 0},
+        {RLIMIT_RTPRIO, 0, 0},
+        {RLIMIT_RTTIME, kNone, kNone},
+        {RLIMIT_AS, kNone, kNone},
+        {RLIMIT_CPU, kNone, kNone},
+        {RLIMIT_DATA, kNone, kNone},
+        {RLIMIT_FSIZE, kNone, kNone},
+        {RLIMIT_LOCKS, kNone, kNone},
+        {RLIMIT_NPROC, kNone, kNone}, // counted for the user in all containers: [resources] pids is the limit for one
+        {RLIMIT_RSS, kNone, kNone},
+        {RLIMIT_SIGPENDING, kNone, kNone},
+    };
+    for (const auto& limit : limits) {
+        const auto hard = limit.hard == limit.soft ? std::string() : std::to_string(limit.hard);
+        steps.add(StepKind::resource_limit, {.a = limit.which, .c = limit.soft, .text1 = hard},
+                  "note the resource limits");
+    }
+}
 
 void describe_payload(PlanBuilder& steps, const std::vector<std::string>& arguments,
                       const std::vector<std::pair<std::string, std::string>>& environment,
@@ -38,11 +72,7 @@ void describe_payload(PlanBuilder& steps, const std::vector<std::string>& argume
         steps.add(StepKind::standard_io, {.a = first_io, .b = first_io + 1, .c = first_io + 2},
                   "note stdin, stdout and stderr");
     steps.add(StepKind::capabilities, {.c = capabilities}, "note the capabilities");
-    const auto hard = std::to_string(machine.descriptor_limit);
-    steps.add(StepKind::resource_limit,
-              {.a = RLIMIT_NOFILE, .c = std::min<std::uint64_t>(1024, machine.descriptor_limit), .text1 = hard},
-              "note the limit of open files");
-    steps.add(StepKind::resource_limit, {.a = RLIMIT_CORE, .c = 0}, "note the limit of core dumps");
+    note_limits(steps, machine);
 }
 
 void confine(PlanBuilder& steps, std::optional<std::uint32_t> flags, std::size_t slot) {
@@ -183,6 +213,8 @@ PlanBuilder make_launch(const ContainerPlan& plan, const std::vector<bool>& fold
     describe_payload(steps, plan.arguments, plan.environment, plan.work_folder, plan.user, plan.capabilities,
                      plan.machine, first_io, io);
     confine(steps, plan.filter, first_io + (io.console ? 1 : 3) + plan.sockets.size());
+    if (plan.own_keyring)
+        steps.add(StepKind::keyring, {}, kKeyring);
     steps.add(StepKind::run, {.text1 = plan.command}, "run '" + printable(plan.command) + "'");
     return steps;
 }
@@ -203,6 +235,8 @@ PlanBuilder make_exec(const ExecPlan& plan, const IoSlots& io) {
     describe_payload(steps, plan.command, plan.environment, plan.work_folder, plan.user, plan.capabilities,
                      plan.machine, 0, io);
     confine(steps, plan.filter, io.console ? 1 : 3);
+    if (plan.own_keyring)
+        steps.add(StepKind::keyring, {}, kKeyring);
     steps.add(StepKind::become, {.text1 = plan.command.front()}, "run '" + printable(plan.command.front()) + "'");
     return steps;
 }

@@ -35,6 +35,7 @@ struct ExecPlan {
     UserSpec user;
     std::optional<std::uint32_t> filter; // as in ContainerPlan
     std::uint64_t capabilities = 0;
+    bool own_keyring = false; // as in ContainerPlan
     Machine machine;
 };
 // Slots: a tree of mounts, which covers `point` in the container that is joined.

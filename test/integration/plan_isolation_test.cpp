@@ -6,8 +6,10 @@
 #include "plan/launch_plan.h"
 
 #include <gmock/gmock.h>
+#include <linux/keyctl.h>
 #include <set>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 
 namespace squish::plan {
 namespace {
@@ -277,6 +279,64 @@ TEST_F(Isolation, CapabilitiesAreLostWithUidZeroAndDoNotComeBack) {
     auto plan = shell("/testbin become 1000 /grep CapPrm /proc/self/status");
     plan.capabilities = capability_bits({"CAP_SETUID", "CAP_CHOWN"});
     EXPECT_THAT(output_of(plan, whole_prelude()), HasSubstr("CapPrm:\t0000000000000000"));
+}
+
+// --- what is inherited
+// ----------------------------------------------------------------------------------------------------------
+
+TEST_F(Isolation, LimitsMaskAndSessionHaveDefinedValues) {
+    const auto said = output_of("cat /proc/self/limits; umask; cat /proc/self/stat");
+    const auto limit = [&](const std::string& name) { // soft and hard
+        for (const auto line : split(said, '\n'))
+            if (line.starts_with(name)) {
+                std::string words;
+                for (const auto word : split(line.substr(26), ' '))
+                    if (!word.empty())
+                        words += (words.empty() ? "" : " ") + std::string(word);
+                return words;
+            }
+        return std::string("none");
+    };
+    EXPECT_THAT(limit("Max core file size"), StartsWith("0 0 "));
+    EXPECT_THAT(limit("Max open files"), StartsWith("1024 "));
+    EXPECT_THAT(limit("Max stack size"), StartsWith("8388608 "));
+    EXPECT_THAT(limit("Max nice priority"), StartsWith("0 0"));
+    EXPECT_THAT(limit("Max realtime priority"), StartsWith("0 0"));
+    EXPECT_THAT(limit("Max file size"), StartsWith("unlimited unlimited"));
+    EXPECT_THAT(said, HasSubstr("\n0022\n"));
+    // proc_pid_stat(5): pid comm state ppid pgrp session tty_nr …: a session of its own, and no terminal.
+    const auto last = said.substr(said.rfind("("));
+    EXPECT_THAT(last, ::testing::MatchesRegex("\\(cat\\) R [0-9]+ 2 2 0 [^]*"));
+}
+
+TEST_F(Isolation, ACoreIsNotWrittenAndCannotBeAskedFor) {
+    const auto said =
+        output_of("ulimit -c; ulimit -c unlimited; ulimit -c; cd /tmp; /testbin raise 11; ls -A /tmp | wc -l");
+    EXPECT_THAT(said, StartsWith("0\n"));
+    EXPECT_THAT(said, HasSubstr("0\n0\n"));
+    EXPECT_THAT(said, Not(HasSubstr("unlimited\n0")));
+}
+
+TEST_F(Isolation, AContainerGoesBeforeTheKeeperWhenMemoryEnds) {
+    const auto own = os::read_file("/proc/" + std::to_string(kept_.pid()) + "/oom_score_adj");
+    ASSERT_TRUE(own);
+    const auto want = std::to_string(std::min(std::stol(*own) + 100, 1000L)) + "\n";
+    EXPECT_EQ(output_of("cat /proc/self/oom_score_adj"), want);
+    EXPECT_EQ(output_of("(echo 0 > /proc/self/oom_score_adj) 2>/dev/null; cat /proc/self/oom_score_adj"), want)
+        << "and it cannot take that back";
+}
+
+TEST_F(Isolation, KeyringsAreNotTheUsersAndNotEachOthers) {
+    auto plan = shell("/testbin keyring");
+    const auto shared = output_of(plan, whole_prelude());
+    EXPECT_EQ(shared, output_of(plan, whole_prelude())) << "without the step: the keeper's, for all";
+    const auto ours = ::syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0);
+    EXPECT_NE(shared, std::to_string(ours) + "\n") << "not even then that of who started the keeper";
+    plan.own_keyring = true;
+    const auto first = output_of(plan, whole_prelude());
+    EXPECT_THAT(first, ::testing::MatchesRegex("[0-9]+\n"));
+    EXPECT_NE(first, shared);
+    EXPECT_NE(first, output_of(plan, whole_prelude()));
 }
 
 } // namespace

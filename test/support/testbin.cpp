@@ -10,6 +10,7 @@
 //                                log, "tcp ADDRESS PORT" or "udp ADDRESS PORT" as it is seen here
 //   activated                    says what it was passed (sd_listen_fds(3)), then serves the first socket like http
 //   connect HOST PORT            0 if a TCP connection can be made (numeric address)
+//   keyring                      the number of the session keyring
 //   become UID COMMAND…          changes to that uid and executes the command
 //   call NAME…                   makes these system calls, one in each child; prints "NAME ok", "NAME ERRNO", "NAME
 //   signal N" orphans N                    leaves N children behind to be reaped by init, then ends memory BYTES
@@ -25,6 +26,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/io_uring.h>
+#include <linux/keyctl.h>
 #include <linux/netlink.h>
 #include <map>
 #include <memory>
@@ -387,6 +389,14 @@ const std::map<std::string, long (*)()> kCalls = {
 #endif
 };
 
+int cmd_keyring(const Args&) {
+    const long id = syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0);
+    if (id < 0)
+        return complain("keyctl");
+    std::printf("%ld\n", id);
+    return 0;
+}
+
 int cmd_become(const Args& args) {
     const auto id = static_cast<uid_t>(std::stoul(args.at(0)));
     if (setresuid(id, id, id) != 0)
@@ -486,6 +496,7 @@ const std::map<std::string, int (*)(const Args&)> kCommands = {
     {"connect", cmd_connect},
     {"call", cmd_call},
     {"become", cmd_become},
+    {"keyring", cmd_keyring},
     {"orphans", cmd_orphans},
     {"memory", cmd_memory},
     {"burn", cmd_burn},

@@ -196,6 +196,20 @@ stdio @4 @5 @6
 capabilities 0
 limit 7 1024/524288
 limit 4 0
+limit 3 8388608/18446744073709551615
+limit 8 8388608
+limit 12 819200
+limit 13 0
+limit 14 0
+limit 15 18446744073709551615
+limit 9 18446744073709551615
+limit 0 18446744073709551615
+limit 2 18446744073709551615
+limit 1 18446744073709551615
+limit 10 18446744073709551615
+limit 6 18446744073709551615
+limit 5 18446744073709551615
+limit 11 18446744073709551615
 run /app/app
 )");
 }
@@ -212,6 +226,19 @@ TEST(LaunchPlan, EveryStepSaysWhatItIsAbout) {
         for (const auto& what : prelude.descriptions())
             EXPECT_FALSE(what.empty());
     }
+}
+
+TEST(LaunchPlan, AKeyringOfItsOwnWhereTheFilterLetsItBeUsed) {
+    EXPECT_THAT(launch_text(plan_of(kRun)), Not(HasSubstr("keyring")));
+    for (const auto* profile : {"unconfined", "/srv/profile.json"}) {
+        const auto plan = plan_of(std::string(kRun) + "[security]\nseccomp = \"" + profile + "\"\n");
+        EXPECT_THAT(launch_text(plan), HasSubstr("\nkeyring\nrun /bin/app\n"));
+    }
+    ExecPlan exec;
+    exec.command = {"/bin/x"};
+    EXPECT_THAT(plan_text(make_exec(exec, {})), Not(HasSubstr("keyring")));
+    exec.own_keyring = true;
+    EXPECT_THAT(plan_text(make_exec(exec, {})), HasSubstr("\nkeyring\nbecome /bin/x\n"));
 }
 
 TEST(LaunchPlan, CapabilitiesAreGivenByNumber) {
@@ -249,7 +276,7 @@ TEST(LaunchPlan, AKernelWithoutTimeNamespacesGetsNoClockAndASmallMachineItsOwnLi
     old.descriptor_limit = 512;
     const auto text = launch_text(plan_of(kRun, old));
     EXPECT_THAT(text, Not(HasSubstr("clock")));
-    EXPECT_THAT(text, HasSubstr("limit 7 512/512\n"));
+    EXPECT_THAT(text, HasSubstr("limit 7 512\n"));
 }
 
 TEST(ContainerPlan, TheHostsNetworkBringsTheHostsResolverAndSysfs) {

@@ -91,6 +91,8 @@ inline std::string step_text(const launch::StepView& view) {
         return "loopback";
     case StepKind::no_dump:
         return "no dump";
+    case StepKind::keyring:
+        return "keyring";
     case StepKind::argument:
         return "argument '" + one + "'";
     case StepKind::environment:
