@@ -67,6 +67,7 @@ enum class StepKind : std::uint16_t {
     resource_limit = 55, // a=RLIMIT_*, b unused, c=soft, text1=hard in decimal where it differs
     seccomp = 56,        // a=slot of a sealed memfd with struct sock_filter[], b=SECCOMP_FILTER_FLAG_*
     pass = 57,           // a=slot: the payload gets it as the next of 3, 4, … (sd_listen_fds(3))
+    scope = 58,          // c=LANDLOCK_SCOPE_*: what the payload reaches of that kind is its own
     run = 64,            // text1=command: fork; the child becomes the payload (PID 2), init stays as PID 1
     become = 65,         // text1=command: this very process becomes the payload (`squish exec`)
     leave = 66,          // nothing is executed: what was done was all (layers of a container that runs)
@@ -180,7 +181,8 @@ enum RunPart : std::int32_t {
     kLimits = 3,
     kPrivileges = 4,
     kWorkFolder = 5,
-    kFilter = 6
+    kFilter = 6,
+    kScope = 7
 };
 
 struct Report {

@@ -20,6 +20,7 @@ struct Machine {
     std::string resolv_conf;  // for bridge mode
     bool single_id = false;   // only one id is mapped: `user` cannot be another
     bool time_namespaces = true;
+    int landlock = 0;                         // the ABI of Landlock that the kernel has; 0: none
     std::uint64_t descriptor_limit = 524'288; // the hard RLIMIT_NOFILE that can be given
 };
 
@@ -81,6 +82,9 @@ struct ContainerPlan {
 // Whether a payload under that [security] seccomp can use keyrings (keyrings(7)). The default filter shuts them, and a
 // keyring for each container would use up the user's 200.
 [[nodiscard]] bool needs_keyring(const std::string& seccomp);
+// Landlock's ABI with scopes, Linux 6.12.
+inline constexpr int kLandlockScopes = 6;
+
 // A bit for each of these names of the squishfile ("CAP_CHOWN").
 [[nodiscard]] std::uint64_t capability_bits(const std::vector<std::string>& names);
 

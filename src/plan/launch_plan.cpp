@@ -17,6 +17,8 @@ namespace {
 
 enum OwnSlot : std::uint32_t { kProc = launch::kOwnSlots, kDev, kPts, kShm, kQueue, kTmp, kSys, kEmpty };
 
+constexpr std::uint64_t kScopeAbstractSockets =
+    1; // LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET, newer than Debian 12's headers
 constexpr const char* kKeyring = "make a session keyring (sysctl kernel.keys.maxkeys limits how many)";
 constexpr std::uint64_t kQuiet = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 
@@ -73,6 +75,14 @@ void describe_payload(PlanBuilder& steps, const std::vector<std::string>& argume
                   "note stdin, stdout and stderr");
     steps.add(StepKind::capabilities, {.c = capabilities}, "note the capabilities");
     note_limits(steps, machine);
+}
+
+// In the host's network a payload could speak to every abstract socket of the host, whatever the mounts
+// (CVE-2020-15257). Landlock can forbid that, and nothing else can. What it could say about files, the mounts say
+// already, for nothing.
+void scope(PlanBuilder& steps, NetworkMode network, const Machine& machine) {
+    if (network == NetworkMode::host && machine.landlock >= kLandlockScopes)
+        steps.add(StepKind::scope, {.c = kScopeAbstractSockets}, "note the scope of abstract sockets");
 }
 
 void confine(PlanBuilder& steps, std::optional<std::uint32_t> flags, std::size_t slot) {
@@ -212,6 +222,7 @@ PlanBuilder make_launch(const ContainerPlan& plan, const std::vector<bool>& fold
     pass_sockets(steps, plan.sockets, first_io + (io.console ? 1 : 3));
     describe_payload(steps, plan.arguments, plan.environment, plan.work_folder, plan.user, plan.capabilities,
                      plan.machine, first_io, io);
+    scope(steps, plan.network, plan.machine);
     confine(steps, plan.filter, first_io + (io.console ? 1 : 3) + plan.sockets.size());
     if (plan.own_keyring)
         steps.add(StepKind::keyring, {}, kKeyring);
@@ -234,6 +245,7 @@ PlanBuilder make_exec(const ExecPlan& plan, const IoSlots& io) {
     steps.add(StepKind::no_dump, {}, "close the joining process to inspection");
     describe_payload(steps, plan.command, plan.environment, plan.work_folder, plan.user, plan.capabilities,
                      plan.machine, 0, io);
+    scope(steps, plan.network, plan.machine);
     confine(steps, plan.filter, io.console ? 1 : 3);
     if (plan.own_keyring)
         steps.add(StepKind::keyring, {}, kKeyring);

@@ -10,6 +10,7 @@
 //                                log, "tcp ADDRESS PORT" or "udp ADDRESS PORT" as it is seen here
 //   activated                    says what it was passed (sd_listen_fds(3)), then serves the first socket like http
 //   connect HOST PORT            0 if a TCP connection can be made (numeric address)
+//   abstract NAME                connects to that abstract unix socket
 //   keyring                      the number of the session keyring
 //   become UID COMMAND…          changes to that uid and executes the command
 //   call NAME…                   makes these system calls, one in each child; prints "NAME ok", "NAME ERRNO", "NAME
@@ -38,6 +39,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -389,6 +391,18 @@ const std::map<std::string, long (*)()> kCalls = {
 #endif
 };
 
+int cmd_abstract(const Args& args) {
+    sockaddr_un to{};
+    to.sun_family = AF_UNIX;
+    args.at(0).copy(to.sun_path + 1, sizeof to.sun_path - 1);
+    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + args[0].size());
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connect(fd, reinterpret_cast<sockaddr*>(&to), size) != 0)
+        return complain("connect");
+    std::puts("connected");
+    return 0;
+}
+
 int cmd_keyring(const Args&) {
     const long id = syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0);
     if (id < 0)
@@ -495,6 +509,7 @@ const std::map<std::string, int (*)(const Args&)> kCommands = {
     {"activated", cmd_activated},
     {"connect", cmd_connect},
     {"call", cmd_call},
+    {"abstract", cmd_abstract},
     {"become", cmd_become},
     {"keyring", cmd_keyring},
     {"orphans", cmd_orphans},

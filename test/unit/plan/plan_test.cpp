@@ -241,6 +241,20 @@ TEST(LaunchPlan, AKeyringOfItsOwnWhereTheFilterLetsItBeUsed) {
     EXPECT_THAT(plan_text(make_exec(exec, {})), HasSubstr("\nkeyring\nbecome /bin/x\n"));
 }
 
+TEST(LaunchPlan, AbstractSocketsOfTheHostsNetworkAreOutOfScopeWhereTheKernelCanSaySo) {
+    auto modern = machine();
+    modern.landlock = kLandlockScopes;
+    const auto host = std::string(kRun) + "[network]\nmode = \"host\"\n";
+    EXPECT_THAT(launch_text(plan_of(host, modern)), HasSubstr("\nscope 1\nrun /bin/app\n"));
+    EXPECT_THAT(launch_text(plan_of(host)), Not(HasSubstr("scope")));
+    EXPECT_THAT(launch_text(plan_of(kRun, modern)), Not(HasSubstr("scope"))) << "a network of its own has its own";
+    ExecPlan exec;
+    exec.command = {"/bin/x"};
+    exec.machine = modern;
+    exec.network = NetworkMode::host;
+    EXPECT_THAT(plan_text(make_exec(exec, {})), HasSubstr("\nscope 1\nbecome /bin/x\n"));
+}
+
 TEST(LaunchPlan, CapabilitiesAreGivenByNumber) {
     const auto plan = plan_of(std::string(kRun) + "[security]\ncapabilities = [\"CHOWN\", \"cap_sys_chroot\"]\n");
     EXPECT_EQ(plan.capabilities, 1U << CAP_CHOWN | 1U << CAP_SYS_CHROOT);
@@ -433,7 +447,8 @@ TEST(ExecPlan, BecomesTheCommandWithoutTouchingTheSurroundings) {
     const auto text = plan_text(make_exec(plan, {}));
     EXPECT_THAT(text, HasSubstr("argument 'sh'\nargument '-c'\nargument 'true'\nenvironment A=1\nwork folder /srv\nids "
                                 "5:6\nstdio @0 @1 @2\n"
-                                "capabilities 0\nlimit 7 1024/524288\nlimit 4 0\nbecome sh\n"));
+                                "capabilities 0\nlimit 7 1024/524288\nlimit 4 0\n"));
+    EXPECT_THAT(text, ::testing::EndsWith("limit 11 18446744073709551615\nbecome sh\n"));
     EXPECT_THAT(plan_text(make_exec(plan, {.console = true})), HasSubstr("terminal @0 24x80\n"));
     EXPECT_EQ(make_exec(plan, {}).descriptions().back(), "run 'sh'");
 }

@@ -114,6 +114,8 @@ inline std::string step_text(const launch::StepView& view) {
         return "seccomp " + a + " flags " + std::to_string(step.b);
     case StepKind::pass:
         return "pass " + a;
+    case StepKind::scope:
+        return "scope " + std::to_string(step.c);
     case StepKind::run:
         return "run " + one;
     case StepKind::become:
