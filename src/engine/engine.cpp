@@ -117,6 +117,16 @@ Result<ContainerInfo> Engine::Impl::inspect(const std::string& id) const {
     return TRY(get(id))->info;
 }
 
+Result<std::optional<IsolationInfo>> Engine::Impl::isolation(const std::string& id) const {
+    const auto record = TRY(get(id));
+    if (record->info.state != ContainerState::running)
+        return std::nullopt;
+    auto isolation = read_isolation(record->info.pid);
+    if (!isolation && (isolation.error().sys_errno == ENOENT || isolation.error().sys_errno == ESRCH))
+        return std::nullopt; // it has ended while we looked
+    return isolation;
+}
+
 std::size_t Engine::Impl::running_count() const {
     return static_cast<std::size_t>(std::ranges::count_if(
         records_, [](const auto& entry) { return entry.second->info.state == ContainerState::running; }));
@@ -187,6 +197,9 @@ std::vector<ContainerInfo> Engine::list(bool with_exited) const {
 }
 Result<ContainerInfo> Engine::inspect(const std::string& id) const {
     return impl_->inspect(id);
+}
+Result<std::optional<IsolationInfo>> Engine::isolation(const std::string& id) const {
+    return impl_->isolation(id);
 }
 Task<ExitInfo> Engine::wait(const std::string& id) {
     return impl_->wait(id);
