@@ -11,11 +11,14 @@
 //   activated                    says what it was passed (sd_listen_fds(3)), then serves the first socket like http
 //   connect HOST PORT            0 if a TCP connection can be made (numeric address)
 //   abstract NAME                connects to that abstract unix socket
+//   attack NAME ARGS…            what a hostile payload tries (attacks.cpp)
 //   keyring                      the number of the session keyring
 //   become UID COMMAND…          changes to that uid and executes the command
 //   call NAME…                   makes these system calls, one in each child; prints "NAME ok", "NAME ERRNO", "NAME
 //   signal N" orphans N                    leaves N children behind to be reaped by init, then ends memory BYTES
 //   touches that much memory burn SECONDS                 uses a CPU
+#include "attacks.h"
+
 #include <algorithm>
 #include <arpa/inet.h>
 #include <cerrno>
@@ -510,6 +513,7 @@ const std::map<std::string, int (*)(const Args&)> kCommands = {
     {"connect", cmd_connect},
     {"call", cmd_call},
     {"abstract", cmd_abstract},
+    {"attack", cmd_attack},
     {"become", cmd_become},
     {"keyring", cmd_keyring},
     {"orphans", cmd_orphans},
