@@ -6,6 +6,7 @@
 #include "plan/launch_plan.h"
 
 #include <gmock/gmock.h>
+#include <linux/capability.h>
 #include <linux/keyctl.h>
 #include <set>
 #include <sys/mount.h>
@@ -135,7 +136,7 @@ TEST_F(Isolation, WhatIsCoveredIsEmptyAndOtherwiseIsNot) {
         EXPECT_THAT(covered, HasSubstr(path + " 0\n"));
         found += !bare.contains(path + " 0\n");
     }
-    EXPECT_GE(found, 2U) << "without covers: " << bare;
+    EXPECT_GE(found, 1U) << "without covers: " << bare;
 }
 
 TEST_F(Isolation, TheCoversCannotBeWrittenTo) {
@@ -150,16 +151,16 @@ TEST_F(Isolation, TheCoversCannotBeWrittenTo) {
 }
 
 TEST_F(Isolation, SettingsOfTheKernelAreReadOnly) {
-    // The container's own IPC namespace: its root may write these settings, and may not here.
-    const std::string script = "cat /proc/sys/fs/mqueue/msg_max; (echo 20 > /proc/sys/fs/mqueue/msg_max) 2>&1; "
-                               "cat /proc/sys/fs/mqueue/msg_max; (echo 8 > /proc/self/oom_score_adj) 2>&1; true";
-    const auto frozen = output_of(script);
+    // With the capability that the kernel asks for: no squishfile can give it, but a bug of the kernel might.
+    auto plan = shell("(echo 7 > /proc/sys/user/max_user_namespaces) 2>&1; cat /proc/sys/user/max_user_namespaces");
+    plan.capabilities = 1ULL << CAP_SYS_RESOURCE;
+    const auto frozen = output_of(plan, whole_prelude());
     EXPECT_THAT(frozen, HasSubstr("Read-only file system"));
-    EXPECT_THAT(frozen, Not(HasSubstr("20\n")));
+    EXPECT_THAT(frozen, ::testing::EndsWith("\n0\n"));
+    EXPECT_EQ(output_of(plan, without(whole_prelude(), is(StepKind::freeze))), "7\n");
     for (const auto* path : {"sys", "irq", "bus", "fs"})
         EXPECT_THAT(output_of("grep ' /proc/" + std::string(path) + " ' /proc/self/mountinfo; true"), HasSubstr(" ro,"))
             << path;
-    EXPECT_THAT(output_of(shell(script), without(whole_prelude(), is(StepKind::freeze))), HasSubstr("20\n"));
 }
 
 TEST_F(Isolation, NoUserNamespaceIsMadeInAContainer) {
@@ -288,6 +289,29 @@ TEST_F(Isolation, CapabilitiesAreLostWithUidZeroAndDoNotComeBack) {
     EXPECT_THAT(output_of(plan, whole_prelude()), HasSubstr("CapPrm:\t0000000000000000"));
 }
 
+TEST_F(Isolation, InitIsOutOfReachEvenWithMoreThanASquishfileCanGive) {
+    // Reading the memory of init takes CAP_SYS_PTRACE over its namespace; then the door is open, and what lies behind
+    // it still cannot be overwritten (CVE-2019-5736): it is a sealed memfd.
+    auto plan =
+        shell("/testbin attack process 1; cat /proc/1/exe > /tmp/copy 2>/dev/null; wc -c < /tmp/copy; (echo x > "
+              "/proc/1/exe) 2>&1; true");
+    const auto shut = output_of(plan, whole_prelude());
+    EXPECT_THAT(shut, Not(HasSubstr(" ok\n")));
+    EXPECT_THAT(shut, HasSubstr("\n0\n"));
+    plan.capabilities = 1ULL << CAP_SYS_PTRACE | 1ULL << CAP_KILL;
+    const auto open = output_of(plan, whole_prelude());
+    for (const auto* part : {"program ok", "environment", "root ok", "Text file busy"})
+        EXPECT_THAT(open, HasSubstr(part));
+    EXPECT_THAT(open, Not(HasSubstr("\n0\n")));
+}
+
+TEST_F(Isolation, NothingIsMountedOrUnmountedWithoutTheCapability) {
+    auto plan = shell("/testbin call mount umount; (touch /x) 2>&1; true");
+    EXPECT_THAT(output_of(plan, whole_prelude()), StartsWith("mount EPERM\numount EPERM\n"));
+    plan.capabilities = 1ULL << CAP_SYS_ADMIN;
+    EXPECT_THAT(output_of(plan, whole_prelude()), StartsWith("mount ok\numount ENOENT\n"));
+}
+
 // --- what is inherited
 // ----------------------------------------------------------------------------------------------------------
 
@@ -347,9 +371,10 @@ TEST_F(Isolation, AbstractSocketsOfTheHostAreOutOfReach) {
     EXPECT_THAT(output_of(plan, whole_prelude()), HasSubstr("Connection refused")) << "a network of its own";
     plan.network = NetworkMode::host;
     EXPECT_EQ(output_of(plan, whole_prelude()), "connected\n") << "the host's, without the wall";
-    ASSERT_GE(abi, kLandlockScopes) << "these tests need Linux 6.12 with Landlock";
     plan.machine.landlock = static_cast<int>(abi);
-    EXPECT_THAT(output_of(plan, whole_prelude()), HasSubstr("Operation not permitted"));
+    // Before Linux 6.12 nothing can forbid it, and no step pretends to.
+    EXPECT_THAT(output_of(plan, whole_prelude()),
+                HasSubstr(abi >= kLandlockScopes ? "Operation not permitted" : "connected\n"));
 }
 
 TEST_F(Isolation, KeyringsAreNotTheUsersAndNotEachOthers) {
