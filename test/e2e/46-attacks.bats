@@ -113,6 +113,28 @@ app = "@TESTBIN@"'
     grep -q . /proc/interrupts # it can be read where nothing covers it
 }
 
+@test "the host's /sys, in the host's network: covered and read-only" {
+    squishfile host.toml <<'TOML'
+[run]
+command = "/bin/sh"
+args = ["-c", "ls -A /sys/firmware | wc -w; ls -A /sys/kernel/debug 2>/dev/null | wc -w; (echo 1500 >/sys/class/net/lo/mtu) 2>/dev/null && echo written; grep -c -E ' /sys/(firmware|kernel/debug) ' /proc/self/mounts"]
+[network]
+mode = "host"
+TOML
+    run --separate-stderr squish run --rm host.toml
+    assert_equal "${lines[0]} ${lines[1]}" "0 0"
+    assert_lacks "$output" written
+    [ "${lines[2]}" -ge 1 ] || fail "$output"
+    if [ -d /sys/firmware/dmi ]; then [ -n "$(ls -A /sys/firmware)" ]; fi # there would be something to see
+}
+
+@test "what a container can tell of where it is" {
+    run -0 in_shell 'grep -E -c " cgroup2? " /proc/self/mounts; cat /proc/self/cgroup | grep -v ":/$" | wc -l
+    grep -E "^(Seccomp|NoNewPrivs|CapBnd):" /proc/self/status | tr "\t\n" "  "; readlink /proc/self/cwd /proc/self/root | tr "\n" " "'
+    assert_equal "${lines[0]} ${lines[1]}" "0 0" # no cgroup to write to; its own is the root of all it sees
+    assert_equal "${lines[2]}" "CapBnd: 0000000000000000 NoNewPrivs: 1 Seccomp: 2 / / "
+}
+
 @test "devices are not made anywhere" {
     mkdir data && chmod 0777 data
     while IFS=$'\t' read -r user security more; do
