@@ -179,7 +179,8 @@ Result<void> enter_user_namespace(const IdMaps& maps) {
 }
 
 Result<void> leave_users_keyring() {
-    if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) < 0 && errno != ENOSYS)
+    // ENOSYS: no keys in the kernel. EPERM: a filter that squish itself runs under, and with it all that we start.
+    if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) < 0 && errno != ENOSYS && errno != EPERM)
         return fail_errno("make a session keyring", errno,
                           "the user has too many keys: see keyctl(1) and /proc/key-users");
     return {};
