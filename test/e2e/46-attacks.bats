@@ -222,7 +222,7 @@ TOML
 
 @test "the host's abstract sockets are out of reach" {
     name=squish-e2e-$$
-    python3 - "$name" <<'PYTHON' &
+    python3 - "$name" 3>&- <<'PYTHON' &
 import socket, sys, time
 listener = socket.socket(socket.AF_UNIX)
 listener.bind("\0" + sys.argv[1])

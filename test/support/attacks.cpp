@@ -144,7 +144,7 @@ int attack_overwrite(const Args& args) {
             struct stat info{};
             if (fd < 0)
                 continue;
-            if (fstat(fd, &info) < 0 || info.st_ino == own.st_ino ||
+            if (fstat(fd, &info) < 0 || (info.st_dev == own.st_dev && info.st_ino == own.st_ino) ||
                 !grabbed.try_emplace({info.st_dev, info.st_ino}, fd).second)
                 close(fd);
         }
