@@ -154,6 +154,15 @@ std::optional<std::string> parse_own_cgroup(std::string_view text) {
     return std::nullopt;
 }
 
+std::optional<std::string> below_mount(const Mounts& mounts, std::string_view cgroup_path) {
+    if (mounts.root == "/" && cgroup_path.starts_with('/'))
+        return std::string(cgroup_path);
+    if (mounts.root.empty() || !is_within(cgroup_path, mounts.root))
+        return std::nullopt;
+    const auto rest = cgroup_path.substr(mounts.root.size());
+    return rest.empty() ? "/" : std::string(rest);
+}
+
 std::string parent_of(std::string_view path) {
     const auto cut = path.rfind('/');
     return cut == 0 || cut == std::string_view::npos ? "/" : std::string(path.substr(0, cut));

@@ -43,7 +43,8 @@ private:
     unsigned bits_ = 0;
 };
 
-// The text of cgroup.controllers or cgroup.subtree_control. Those that squish has no limit for (rdma, misc) are left out.
+// The text of cgroup.controllers or cgroup.subtree_control. Those that squish has no limit for (rdma, misc) are left
+// out.
 [[nodiscard]] ControllerSet parse_controllers(std::string_view text);
 
 // How the machine has its cgroups mounted.
@@ -61,6 +62,9 @@ struct Mounts {
 };
 // The text of /proc/self/mountinfo.
 [[nodiscard]] Mounts parse_mounts(std::string_view mountinfo);
+
+// Where a cgroup's path lies below the mount point: "/b" for "/a/b" where "/a" is mounted. Nothing where it does not.
+[[nodiscard]] std::optional<std::string> below_mount(const Mounts& mounts, std::string_view cgroup_path);
 
 // The path behind "0::" in the text of /proc/PID/cgroup; nothing where the process is in no cgroup v2. A path that
 // leads out of the reader's cgroup namespace ("/../x") counts as none.

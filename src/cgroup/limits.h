@@ -64,8 +64,8 @@ struct FileWrite {
     std::string file, value;
     bool operator==(const FileWrite&) const = default;
 };
-// The writes that lead from `from` to `to`, in an order that the kernel accepts at each step. With an empty `from`: to a
-// cgroup that was just made.
+// The writes that lead from `from` to `to`, in an order that the kernel accepts at each step. With an empty `from`: to
+// a cgroup that was just made.
 [[nodiscard]] std::vector<FileWrite> to_files(const Limits& to, const Limits& from = {});
 
 // "0-1,3" → 0 1 3; nothing where it is malformed or names a processor from 8192 on. cpuset(7), "List format".

@@ -41,7 +41,8 @@ void add_io(std::vector<Property>& out, const char* name, Rate rate, const Limit
 
 // Microseconds in each second of real time.
 std::uint64_t per_second(const CpuQuota& cpu) {
-    return static_cast<std::uint64_t>(std::llround(1e6 * static_cast<double>(cpu.quota) / static_cast<double>(cpu.period)));
+    return static_cast<std::uint64_t>(
+        std::llround(1e6 * static_cast<double>(cpu.quota) / static_cast<double>(cpu.period)));
 }
 
 } // namespace

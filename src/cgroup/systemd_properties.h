@@ -12,7 +12,7 @@
 namespace squish::cgroup {
 
 struct Property {
-    using Devices = std::vector<std::pair<std::string, std::uint64_t>>;                   // a(st)
+    using Devices = std::vector<std::pair<std::string, std::uint64_t>>;                     // a(st)
     using Value = std::variant<bool, std::uint64_t, std::string, std::vector<std::uint8_t>, // b, t, s, ay
                                std::vector<std::uint32_t>, Devices>;                        // au
     std::string name;

@@ -1,0 +1,77 @@
+#include "cgroup/direct.h"
+#include "cgroup/systemd.h"
+
+#include "base/text.h"
+#include "os/file.h"
+
+#include <pwd.h>
+#include <unistd.h>
+
+namespace squish::cgroup {
+
+namespace {
+
+constexpr std::size_t kMaxText = 1 << 20; // mountinfo of a machine with many mounts
+
+// The nearest cgroup above us, or our own, that was given to the user: the topmost of them.
+Result<Node> delegated_root(const Probe& found) {
+    const auto below = below_mount(found.mounts, found.own);
+    if (found.own.empty() || !below || *below == "/")
+        return fail(ErrorKind::unsupported, "squish is in no cgroup of its own");
+    auto own = TRY(Node::open(real_kernel(), found.mounts.unified, *below));
+    TRY(own.check_delegated());
+    return own;
+}
+
+} // namespace
+
+Result<Probe> probe() {
+    Probe out;
+    out.mounts = parse_mounts(TRY(os::read_file("/proc/self/mountinfo", kMaxText)));
+    out.situation.hierarchy = out.mounts.hierarchy;
+    out.situation.uid = ::getuid();
+    const auto* entry = ::getpwuid(::getuid());
+    out.situation.user = entry ? entry->pw_name : std::to_string(::getuid());
+    out.own = parse_own_cgroup(TRY(os::read_file("/proc/self/cgroup", kMaxText))).value_or("");
+    if (out.mounts.hierarchy == Hierarchy::unified) {
+        const auto top = TRY(Node::open(real_kernel(), out.mounts.unified, "/"));
+        out.situation.kernel = TRY(top.controllers());
+    }
+    return out;
+}
+
+Result<std::unique_ptr<Driver>> choose_driver(DriverChoice choice, Probe& found) {
+    const auto by_name = choice == DriverChoice::systemd || choice == DriverChoice::direct;
+    if (choice == DriverChoice::none)
+        return std::unique_ptr<Driver>();
+    if (found.mounts.hierarchy != Hierarchy::unified) {
+        if (by_name)
+            return fail(ErrorKind::unsupported,
+                        "a cgroup driver needs cgroup v2 with its controllers, and this machine "
+                        "has them with v1",
+                        "boot with the kernel parameter systemd.unified_cgroup_hierarchy=1, or set driver = \"auto\"");
+        return std::unique_ptr<Driver>();
+    }
+    if (choice != DriverChoice::direct) {
+        auto systemd = Systemd::connect(found.mounts);
+        if (systemd) {
+            found.situation.user_manager = true;
+            found.situation.delegated = (*systemd)->controllers();
+            return std::unique_ptr<Driver>(std::move(*systemd));
+        }
+        if (by_name)
+            return std::unexpected(std::move(systemd).error());
+    }
+    auto root = delegated_root(found);
+    auto direct = root ? Direct::take(std::move(*root), ::getpid())
+                       : Result<std::unique_ptr<Direct>>(std::unexpected(std::move(root).error()));
+    if (direct) {
+        found.situation.delegated = (*direct)->controllers();
+        return std::unique_ptr<Driver>(std::move(*direct));
+    }
+    if (by_name)
+        return std::unexpected(std::move(direct).error());
+    return std::unique_ptr<Driver>();
+}
+
+} // namespace squish::cgroup
