@@ -13,9 +13,13 @@ namespace {
 
 constexpr std::size_t kMaxText = 1 << 20; // mountinfo of a machine with many mounts
 
-// The nearest cgroup above us, or our own, that was given to the user: the topmost of them.
+// The cgroup that we were started in. What an earlier squishd, or something that it started, starts is in one of
+// squish's own beneath it.
 Result<Node> delegated_root(const Probe& found) {
-    const auto below = below_mount(found.mounts, found.own);
+    auto at = found.own;
+    if (at.ends_with("/squish-daemon") || at.ends_with("/squish-keeper"))
+        at = parent_of(at);
+    const auto below = below_mount(found.mounts, at);
     if (found.own.empty() || !below || *below == "/")
         return fail(ErrorKind::unsupported, "squish is in no cgroup of its own");
     auto own = TRY(Node::open(real_kernel(), found.mounts.unified, *below));

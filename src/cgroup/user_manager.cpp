@@ -183,7 +183,10 @@ Result<void> UserManager::open() {
 }
 
 Result<void> UserManager::need() {
-    return bus_ && sd_bus_is_open(bus_.get()) > 0 ? Result<void>() : open();
+    if (bus_ && sd_bus_is_open(bus_.get()) > 0)
+        return {};
+    lose(ENOTCONN); // what was asked through the old one
+    return open();
 }
 
 void UserManager::send(sd_bus_message* request, std::function<void(sd_bus_message*)> on_reply) {
