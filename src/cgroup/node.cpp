@@ -21,6 +21,10 @@ namespace {
 constexpr std::size_t kMaxFile = 1 << 20; // cgroup.procs of a full cgroup is the longest
 constexpr std::uint64_t kBeneath = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
 
+struct CloseDir {
+    void operator()(DIR* stream) const noexcept { ::closedir(stream); }
+};
+
 std::string quoted(const std::string& path, std::string_view file = {}) {
     return "'" + printable(path) + (file.empty() ? "" : "/" + std::string(file)) + "'";
 }
@@ -97,7 +101,7 @@ Result<void> Node::remove_child(const std::string& name) const {
 Result<std::vector<std::string>> Node::children() const {
     // A description of its own: a shared one has a shared position.
     auto again = TRY(os::open_at(dir_.get(), ".", O_RDONLY | O_DIRECTORY));
-    const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(again.get()), ::closedir);
+    const std::unique_ptr<DIR, CloseDir> stream(::fdopendir(again.get()));
     if (!stream)
         return fail_errno("list " + quoted(path_));
     (void) again.release(); // the stream's now

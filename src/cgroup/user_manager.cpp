@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <ctime>
+#include <cstdlib>
 #include <systemd/sd-bus.h>
 #include <type_traits>
 #include <utility>
@@ -25,6 +25,9 @@ constexpr const char* kGoneRemedy =
 struct Unref {
     void operator()(sd_bus_message* message) const noexcept { sd_bus_message_unref(message); }
     void operator()(sd_bus_slot* slot) const noexcept { sd_bus_slot_unref(slot); }
+};
+struct Free {
+    void operator()(char* text) const noexcept { std::free(text); }
 };
 using Message = std::unique_ptr<sd_bus_message, Unref>;
 using Slot = std::unique_ptr<sd_bus_slot, Unref>;
@@ -114,7 +117,7 @@ Result<std::string> get_property(sd_bus* bus, const char* name) {
     sd_bus_error error = SD_BUS_ERROR_NULL;
     char* text = nullptr;
     const int got = sd_bus_get_property_string(bus, kService, kPath, kManager, name, &error, &text);
-    const std::unique_ptr<char, decltype(&std::free)> owner(text, std::free);
+    const std::unique_ptr<char, Free> owner(text);
     if (got < 0) {
         auto failed = to_error("the user manager does not answer", error);
         sd_bus_error_free(&error);
