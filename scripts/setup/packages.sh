@@ -10,6 +10,7 @@ declare -A PACKAGES=(
     [test]="bats minisign zip zstd procps util-linux iproute2 musl-tools mandoc shellcheck clang-19 clang-tidy-19 clang-format-19
         libclang-rt-19-dev nginx-light wrk redis-server redis-tools"
     [bench]="bubblewrap crun runc podman iperf3 wrk nginx-light"
+    [vm]="qemu-system-x86 mmdebstrap e2fsprogs uidmap kmod"
     [sdks]="patchelf python3"
 )
 # npm may have come in another package than Debian's, which would be in its way.

@@ -66,6 +66,12 @@ Result<Limits> limits_of(const ResourceSpec& resources, const std::vector<BlockD
     limits.swap_max = resources.swap;
     if (resources.cpus)
         limits.cpu = CpuQuota{static_cast<std::uint64_t>(std::llround(*resources.cpus * kPeriod)), kPeriod, 0};
+    if (limits.cpu && resources.cpu_burst)
+        limits.cpu->burst = static_cast<std::uint64_t>(std::chrono::microseconds(*resources.cpu_burst).count());
+    limits.memory_high = resources.memory_high;
+    limits.memory_low = resources.memory_low;
+    limits.cpu_weight = resources.cpu_weight;
+    limits.hugetlb.insert(resources.hugetlb.begin(), resources.hugetlb.end());
     limits.cpuset = resources.cpuset;
     limits.pids = resources.pids;
     if (resources.io != IoLimits{}) {

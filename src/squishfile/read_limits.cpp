@@ -14,6 +14,9 @@ namespace {
 constexpr double kMaxCpus = 8192;             // the kernel's largest NR_CPUS (arch/x86/Kconfig)
 constexpr std::uint64_t kMaxPids = 4'194'304; // PID_MAX_LIMIT (include/linux/threads.h)
 constexpr std::uint64_t kMaxIops = 1'000'000'000;
+constexpr std::uint64_t kMaxWeight = 10'000;           // CGROUP_WEIGHT_MAX (include/linux/cgroup.h)
+constexpr std::chrono::milliseconds kPeriod{100};      // of the quota that `cpus` is
+constexpr std::size_t kMaxDevices = 16, kMaxSizes = 8; // no machine has more sizes of huge pages
 
 // capabilities(7), Linux 6.1; without the CAP_.
 constexpr std::array<std::string_view, 41> kCapabilities{"AUDIT_CONTROL",   "AUDIT_READ",   "AUDIT_WRITE",
@@ -58,9 +61,9 @@ std::optional<std::uint64_t> read_memory(const Node& node) {
     return bytes;
 }
 
-IoLimits read_io(const Node& node) {
-    IoLimits io;
-    const auto table = node.table({"read_bps", "write_bps", "read_iops", "write_iops"});
+void read_io(const Node& node, ResourceSpec& resources) {
+    IoLimits& io = resources.io;
+    const auto table = node.table({"read_bps", "write_bps", "read_iops", "write_iops", "devices"});
     const auto rate = [&](std::string_view key) -> std::optional<std::uint64_t> {
         const auto limit = table.get(key);
         const auto bytes = limit ? read_size(*limit) : std::nullopt;
@@ -76,7 +79,57 @@ IoLimits read_io(const Node& node) {
     io.write_bps = rate("write_bps");
     io.read_iops = count("read_iops");
     io.write_iops = count("write_iops");
-    return io;
+    if (const auto devices = table.get("devices")) {
+        resources.io_devices = devices->strings(kMaxDevices);
+        for (const auto& path : resources.io_devices)
+            if (!path.starts_with("/dev/") || path.contains("/../") || path.ends_with("/.."))
+                devices->fail("must be block devices such as \"/dev/sda\", not " + quoted(path));
+        if (!resources.io_devices.empty() && io == IoLimits{})
+            devices->fail("goes with a limit: read_bps, write_bps, read_iops or write_iops");
+    }
+}
+
+std::optional<std::chrono::milliseconds> read_burst(const Node& node, const std::optional<double>& cpus) {
+    const auto text = node.string("a string such as \"20ms\"");
+    if (!text)
+        return std::nullopt;
+    const auto burst = parse_duration(*text);
+    if (!burst)
+        node.fail(burst.error().text());
+    else if (!cpus)
+        node.fail("goes with cpus, whose unused time it is");
+    else if (static_cast<double>(burst->count()) > *cpus * static_cast<double>(kPeriod.count()))
+        node.fail("must not be above what cpus allows in a period of 100 ms");
+    else
+        return *burst;
+    return std::nullopt;
+}
+
+// "2MB", "1GB", "64KB": as the kernel names its files (mm/hugetlb_cgroup.c).
+bool is_page_size(std::string_view name) {
+    return name.size() > 2 && name.size() <= 8 &&
+           (name.ends_with("KB") || name.ends_with("MB") || name.ends_with("GB")) &&
+           parse_number(name.substr(0, name.size() - 2)).value_or(0) > 0;
+}
+
+std::vector<std::pair<std::string, std::uint64_t>> read_hugetlb(const Node& node) {
+    std::vector<std::pair<std::string, std::uint64_t>> out;
+    for (const auto& size : node.members(kMaxSizes)) {
+        if (!is_page_size(size.key()))
+            size.fail("is no size of huge pages; they are named as \"2MB\" and \"1GB\"");
+        if (const auto bytes = read_size(size))
+            out.emplace_back(size.key(), *bytes);
+    }
+    return out;
+}
+
+void check_memory(const Table& table, const ResourceSpec& resources) {
+    const auto beyond = [&](const char* key, const std::optional<std::uint64_t>& bytes) {
+        if (resources.memory && bytes && *bytes > *resources.memory)
+            table.get(key)->fail("must not be above memory");
+    };
+    beyond("memory_high", resources.memory_high);
+    beyond("memory_low", resources.memory_low);
 }
 
 // "CAP_NET_RAW" for "net_raw"; nothing where there is no such capability.
@@ -132,13 +185,23 @@ std::optional<std::uint64_t> read_size(const Node& node) {
 ResourceSpec read_resources(const Node& node) {
     ResourceSpec resources;
     resources.at = node.key_at();
-    const auto table = node.table({"memory", "swap", "cpus", "cpuset", "pids", "io"});
+    const auto table = node.table({"memory", "swap", "memory_high", "memory_low", "cpus", "cpu_weight", "cpu_burst",
+                                   "cpuset", "pids", "io", "hugetlb"});
     if (const auto memory = table.get("memory"))
         resources.memory = read_memory(*memory);
     if (const auto swap = table.get("swap"))
         resources.swap = read_size(*swap);
     if (const auto cpus = table.get("cpus"))
         resources.cpus = read_cpus(*cpus);
+    if (const auto high = table.get("memory_high"))
+        resources.memory_high = read_memory(*high);
+    if (const auto low = table.get("memory_low"))
+        resources.memory_low = read_size(*low);
+    check_memory(table, resources);
+    if (const auto weight = table.get("cpu_weight"))
+        resources.cpu_weight = weight->integer(1, kMaxWeight);
+    if (const auto burst = table.get("cpu_burst"))
+        resources.cpu_burst = read_burst(*burst, resources.cpus);
     if (const auto cpuset = table.get("cpuset")) {
         resources.cpuset = cpuset->string("a string such as \"0-1,3\"");
         if (resources.cpuset && !is_cpu_list(*resources.cpuset))
@@ -148,7 +211,9 @@ ResourceSpec read_resources(const Node& node) {
     if (const auto pids = table.get("pids"))
         resources.pids = pids->integer(1, kMaxPids);
     if (const auto io = table.get("io"))
-        resources.io = read_io(*io);
+        read_io(*io, resources);
+    if (const auto hugetlb = table.get("hugetlb"))
+        resources.hugetlb = read_hugetlb(*hugetlb);
     return resources;
 }
 

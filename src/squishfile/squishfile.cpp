@@ -6,7 +6,8 @@
 namespace squish {
 
 bool ResourceSpec::any() const {
-    return memory || swap || cpus || cpuset || pids || io != IoLimits{};
+    return memory || swap || memory_high || memory_low || cpus || cpu_weight || cpu_burst || cpuset || pids ||
+           io != IoLimits{} || !io_devices.empty() || !hugetlb.empty();
 }
 
 namespace {

@@ -87,11 +87,16 @@ struct IoLimits {
 };
 
 struct ResourceSpec {
-    std::optional<std::uint64_t> memory, swap; // bytes
+    std::optional<std::uint64_t> memory, swap;            // bytes
+    std::optional<std::uint64_t> memory_high, memory_low; // bytes
     std::optional<double> cpus;
+    std::optional<std::uint64_t> cpu_weight;            // 1 to 10000
+    std::optional<std::chrono::milliseconds> cpu_burst; // in each period of 0.1 s
     std::optional<std::string> cpuset;
     std::optional<std::uint64_t> pids;
     IoLimits io;
+    std::vector<std::string> io_devices;                        // "/dev/sda"; none: those of the container's files
+    std::vector<std::pair<std::string, std::uint64_t>> hugetlb; // "2MB" → bytes, in the order of the file
     Position at;
     bool operator==(const ResourceSpec&) const = default;
     [[nodiscard]] bool any() const;

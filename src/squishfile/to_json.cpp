@@ -115,7 +115,12 @@ Json resources_json(const Squishfile& file) {
     const auto& resources = file.resources;
     put_size(out, "memory", resources.memory);
     put_size(out, "swap", resources.swap);
+    put_size(out, "memory_high", resources.memory_high);
+    put_size(out, "memory_low", resources.memory_low);
     put(out, "cpus", resources.cpus);
+    put(out, "cpu_weight", resources.cpu_weight);
+    if (resources.cpu_burst)
+        out["cpu_burst"] = std::to_string(resources.cpu_burst->count()) + "ms";
     put(out, "cpuset", resources.cpuset);
     put(out, "pids", resources.pids);
     auto io = Json::object();
@@ -123,8 +128,12 @@ Json resources_json(const Squishfile& file) {
     put_size(io, "write_bps", resources.io.write_bps);
     put(io, "read_iops", resources.io.read_iops);
     put(io, "write_iops", resources.io.write_iops);
+    if (!resources.io_devices.empty())
+        io["devices"] = resources.io_devices;
     if (!io.empty())
         out["io"] = std::move(io);
+    for (const auto& [size, bytes] : resources.hugetlb)
+        out["hugetlb"][size] = bytes;
     return out;
 }
 

@@ -36,6 +36,22 @@ TEST(Limits, OfASquishfileBecomeTheKernelsFiles) {
                                                       Controller::memory, Controller::pids}));
 }
 
+TEST(Limits, TheFinerOnesAreWrittenToo) {
+    ResourceSpec spec;
+    spec.memory_high = 1 << 20;
+    spec.memory_low = 4096;
+    spec.cpus = 1;
+    spec.cpu_burst = std::chrono::milliseconds(20);
+    spec.cpu_weight = 7;
+    spec.hugetlb = {{"2MB", 2 << 20}};
+    const auto limits = limits_of(spec, {});
+    ASSERT_TRUE(limits.has_value()) << limits.error().text();
+    EXPECT_THAT(to_files(*limits),
+                ElementsAre(FileWrite{"memory.low", "4096"}, FileWrite{"memory.high", "1048576"},
+                            FileWrite{"cpu.max", "100000 100000"}, FileWrite{"cpu.max.burst", "20000"},
+                            FileWrite{"cpu.weight", "7"}, FileWrite{"hugetlb.2MB.max", "2097152"}));
+}
+
 TEST(Limits, NoneMeansNothingIsWritten) {
     const auto limits = limits_of({}, {});
     ASSERT_TRUE(limits.has_value());

@@ -69,6 +69,22 @@ TEST(Parse, ReadsPortsAndNetwork) {
     EXPECT_THAT(file.network.aliases, ElementsAre("db"));
 }
 
+TEST(Parse, ReadsTheFinerLimits) {
+    const auto file =
+        parsed("[layers]\napp = './a'\n[resources]\nmemory = '1G'\nmemory_high = '900M'\nmemory_low = '10M'\n"
+               "cpus = 0.5\ncpu_weight = 50\ncpu_burst = '20ms'\nhugetlb = { 2MB = '64M' }\n"
+               "io = { read_bps = '1M', devices = ['/dev/sda'] }\n");
+    EXPECT_EQ(file.resources.memory_high, 900U << 20);
+    EXPECT_EQ(file.resources.memory_low, 10U << 20);
+    EXPECT_EQ(file.resources.cpu_weight, 50U);
+    EXPECT_EQ(file.resources.cpu_burst, std::chrono::milliseconds(20));
+    EXPECT_THAT(file.resources.io_devices, ElementsAre("/dev/sda"));
+    EXPECT_THAT(file.resources.hugetlb, ElementsAre(std::pair<std::string, std::uint64_t>("2MB", 64 << 20)));
+    const auto again = parse_json(to_json(file));
+    ASSERT_TRUE(again.has_value());
+    EXPECT_EQ(without_positions(*again).resources, without_positions(file).resources);
+}
+
 TEST(Parse, ReadsLimitsSecurityAndProcfs) {
     const auto file = parsed(kFullExample);
     EXPECT_TRUE(file.resources.any());
