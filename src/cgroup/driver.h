@@ -64,13 +64,15 @@ public:
 
 enum class DriverChoice { automatic, systemd, direct, none };
 
-// The machine and the user, as probe() found them; also what `squish doctor` shows.
+// The machine and the user, as probe() found them, which changes nothing and asks nobody; what `squish doctor` shows.
 struct Probe {
     Situation situation;
     Mounts mounts;
     std::string own; // the cgroup that we are in; empty where there is none
 };
 [[nodiscard]] Result<Probe> probe();
+// Where the cgroup of the user's manager is: above our own (`own`), or where systemd puts it by default.
+[[nodiscard]] std::string manager_path(std::string_view own, std::uint32_t uid);
 
 // The driver, and null where there is none: then containers with limits are refused by explain_missing(). An error
 // where one was asked for by name and cannot be had. The user manager first, then a subtree of our own. Fills in what

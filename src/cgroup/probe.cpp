@@ -1,5 +1,4 @@
-#include "cgroup/direct.h"
-#include "cgroup/systemd.h"
+#include "cgroup/driver.h"
 
 #include "base/text.h"
 #include "os/file.h"
@@ -13,21 +12,15 @@ namespace {
 
 constexpr std::size_t kMaxText = 1 << 20; // mountinfo of a machine with many mounts
 
-// The cgroup that we were started in. What an earlier squishd, or something that it started, starts is in one of
-// squish's own beneath it.
-Result<Node> delegated_root(const Probe& found) {
-    auto at = found.own;
-    if (at.ends_with("/squish-daemon") || at.ends_with("/squish-keeper"))
-        at = parent_of(at);
-    const auto below = below_mount(found.mounts, at);
-    if (found.own.empty() || !below || *below == "/")
-        return fail(ErrorKind::unsupported, "squish is in no cgroup of its own");
-    auto own = TRY(Node::open(real_kernel(), found.mounts.unified, *below));
-    TRY(own.check_delegated());
-    return own;
-}
-
 } // namespace
+
+std::string manager_path(std::string_view own, std::uint32_t uid) {
+    const auto unit = "/user@" + std::to_string(uid) + ".service";
+    const auto at = own.find(unit);
+    if (at != std::string_view::npos && is_within(own, own.substr(0, at + unit.size())))
+        return std::string(own.substr(0, at + unit.size()));
+    return "/user.slice/user-" + std::to_string(uid) + ".slice" + unit;
+}
 
 Result<Probe> probe() {
     Probe out;
@@ -37,45 +30,22 @@ Result<Probe> probe() {
     const auto* entry = ::getpwuid(::getuid());
     out.situation.user = entry ? entry->pw_name : std::to_string(::getuid());
     out.own = parse_own_cgroup(TRY(os::read_file("/proc/self/cgroup", kMaxText))).value_or("");
-    if (out.mounts.hierarchy == Hierarchy::unified) {
-        const auto top = TRY(Node::open(real_kernel(), out.mounts.unified, "/"));
-        out.situation.kernel = TRY(top.controllers());
+    if (out.mounts.hierarchy != Hierarchy::unified)
+        return out;
+    const auto top = TRY(Node::open(real_kernel(), out.mounts.unified, "/"));
+    out.situation.kernel = TRY(top.controllers());
+    // The manager's folder is there as long as it runs; asking it would take a connection to its bus.
+    for (const auto& path : {manager_path(out.own, out.situation.uid), out.own}) {
+        const auto below = below_mount(out.mounts, path);
+        const auto node = below && *below != "/" ? Node::open(real_kernel(), out.mounts.unified, *below)
+                                                 : Result<Node>(fail(ErrorKind::not_found, "not mounted"));
+        if (!node || !node->check_delegated())
+            continue;
+        out.situation.user_manager = path != out.own;
+        out.situation.delegated = TRY(node->controllers());
+        break;
     }
     return out;
-}
-
-Result<std::unique_ptr<Driver>> choose_driver(DriverChoice choice, Probe& found) {
-    const auto by_name = choice == DriverChoice::systemd || choice == DriverChoice::direct;
-    if (choice == DriverChoice::none)
-        return std::unique_ptr<Driver>();
-    if (found.mounts.hierarchy != Hierarchy::unified) {
-        if (by_name)
-            return fail(ErrorKind::unsupported,
-                        "a cgroup driver needs cgroup v2 with its controllers, and this machine "
-                        "has them with v1",
-                        "boot with the kernel parameter systemd.unified_cgroup_hierarchy=1, or set driver = \"auto\"");
-        return std::unique_ptr<Driver>();
-    }
-    if (choice != DriverChoice::direct) {
-        auto systemd = Systemd::connect(found.mounts);
-        if (systemd) {
-            found.situation.user_manager = true;
-            found.situation.delegated = (*systemd)->controllers();
-            return std::unique_ptr<Driver>(std::move(*systemd));
-        }
-        if (by_name)
-            return std::unexpected(std::move(systemd).error());
-    }
-    auto root = delegated_root(found);
-    auto direct = root ? Direct::take(std::move(*root), ::getpid())
-                       : Result<std::unique_ptr<Direct>>(std::unexpected(std::move(root).error()));
-    if (direct) {
-        found.situation.delegated = (*direct)->controllers();
-        return std::unique_ptr<Driver>(std::move(*direct));
-    }
-    if (by_name)
-        return std::unexpected(std::move(direct).error());
-    return std::unique_ptr<Driver>();
 }
 
 } // namespace squish::cgroup

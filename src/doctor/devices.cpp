@@ -1,5 +1,6 @@
 // Devices, the uplink's program, cgroups.
 #include "base/text.h"
+#include "cgroup/driver.h"
 #include "doctor/doctor.h"
 #include "doctor/probe.h"
 #include "os/file.h"
@@ -96,20 +97,23 @@ Check check_slirp4netns() {
 
 Check check_cgroups() {
     Check check{"cgroup delegation", State::ok, "", ""};
-    const auto text = os::read_file("/proc/self/cgroup", 64 << 10).value_or(std::string());
-    std::string own;
-    for (const auto line : split(text, '\n'))
-        if (line.starts_with("0::"))
-            own = line.substr(3);
-    const auto folder = "/sys/fs/cgroup" + own;
-    if (own.empty() || ::access("/sys/fs/cgroup/cgroup.controllers", F_OK) < 0)
-        return {check.name, State::warn, "no cgroup v2 at /sys/fs/cgroup: [resources] cannot be had",
-                "boot with systemd.unified_cgroup_hierarchy=1"};
-    const auto controllers = first_line(folder + "/cgroup.controllers");
-    if (::access((folder + "/cgroup.procs").c_str(), W_OK) < 0)
-        return {check.name, State::warn, "the cgroup '" + printable(own) + "' is not ours: [resources] cannot be had",
-                "start squish from a systemd user session (loginctl enable-linger)"};
-    check.found = controllers.empty() ? "no controllers" : printable(controllers);
+    const auto found = cgroup::probe();
+    if (!found)
+        return {check.name, State::warn, found.error().message, found.error().remedy};
+    const auto& situation = found->situation;
+    if (!situation.delegated.empty())
+        check.found = situation.delegated.text() +
+                      (situation.user_manager ? " (by the user manager)" : " (in '" + printable(found->own) + "')");
+    // hugetlb is left out: hardly a machine has it, and systemd does not know it.
+    for (const auto& report : cgroup::report_controllers(situation)) {
+        if (report.available || report.controller == cgroup::Controller::hugetlb)
+            continue;
+        check.state = State::warn;
+        check.found +=
+            (check.found.empty() ? "" : "; ") + std::string(cgroup::to_string(report.controller)) + ": " + report.found;
+        if (check.remedy.empty())
+            check.remedy = report.remedy;
+    }
     return check;
 }
 
