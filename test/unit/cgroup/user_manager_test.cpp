@@ -1,4 +1,5 @@
 // The real sd-bus on both sides: a manager of our own at the other end of the user's bus.
+#include "base/unique_fd.h"
 #include "cgroup/user_manager.h"
 
 #include <atomic>
