@@ -4,8 +4,9 @@
 //   A driver is used from one thread, squishd's event loop, and blocks for nothing but the kernel's own files. What
 //   must wait for systemd ends in a callback, which is called exactly once: before the function returns (direct driver)
 //   or out of on_ready() (systemd). fd(), wanted_events() and deadline() say when on_ready() has something to do; ask
-//   again after every call. A driver that is destroyed calls what is still open with an error.
-//   The engine turns a callback into a coroutine with a Latch, as the clients of helpers do.
+//   again after every call (a deadline that has passed means: now, something is waiting in memory). A driver that is
+//   destroyed calls what is still open with an error. The engine turns a callback into a coroutine with a Latch, as the
+//   clients of helpers do.
 #pragma once
 
 #include "base/result.h"

@@ -233,6 +233,7 @@ protected:
 TEST_F(UserManagerTest, TellsWhereItIs) {
     EXPECT_EQ(manager->version(), "252");
     EXPECT_EQ(manager->cgroup(), "/user@1000.service");
+    manager->on_ready(); // what came meanwhile: a deadline that has passed says so, the descriptor need not
     EXPECT_EQ(manager->deadline(), std::nullopt) << "nothing is open";
 }
 
