@@ -58,39 +58,38 @@ struct Package {
     std::set<std::string_view> cores;
 };
 
-std::string with_value(const Entry& entry, std::uint64_t value) {
-    return std::string(entry.line.substr(0, entry.line.find(':'))) + ": " + std::to_string(value);
+std::string with_value(const Entry& entry, std::string_view value) {
+    return std::string(entry.line.substr(0, entry.line.find(':'))) + ": " + std::string(value);
 }
 
-} // namespace
-
-std::string cpuinfo(std::string_view host, const View& view) {
-    if (view.cpus.empty())
-        return std::string(host);
-    std::vector<Block> shown;
+// The blocks of the CPUs that `shown` accepts, and those about none; nothing where it accepts none.
+template <class Shown> std::optional<std::string> render(std::string_view host, const Shown& shown) {
+    std::vector<Block> kept;
     std::map<std::string_view, Package> packages;
     bool any = false;
     for (auto& block : blocks(host)) {
         if (block.processor) {
-            if (!has_cpu(view.cpus, *block.processor))
+            if (!shown(*block.processor))
                 continue;
             any = true;
             auto& package = packages[block.value("physical id")];
             ++package.processors;
             package.cores.insert(block.value("core id"));
         }
-        shown.push_back(std::move(block));
+        kept.push_back(std::move(block));
     }
     if (!any)
-        return std::string(host);
+        return std::nullopt;
     std::string out;
-    for (const auto& block : shown) {
+    for (const auto& block : kept) {
         const auto& package = packages[block.value("physical id")];
         for (const auto& entry : block.entries) {
             if (entry.key == "siblings")
-                out += with_value(entry, package.processors);
+                out += with_value(entry, std::to_string(package.processors));
             else if (entry.key == "cpu cores")
-                out += with_value(entry, package.cores.size());
+                out += with_value(entry, std::to_string(package.cores.size()));
+            else if (entry.key == "Serial") // of the board
+                out += with_value(entry, "0000000000000000");
             else
                 out += entry.line;
             out += '\n';
@@ -98,6 +97,15 @@ std::string cpuinfo(std::string_view host, const View& view) {
         out += '\n';
     }
     return out;
+}
+
+} // namespace
+
+std::string cpuinfo(std::string_view host, const View& view) {
+    auto out = render(host, [&view](std::uint64_t cpu) { return has_cpu(view.cpus, cpu); });
+    if (!out)
+        out = render(host, [](std::uint64_t) { return true; });
+    return out.value_or(std::string(host));
 }
 
 } // namespace squish::procfs

@@ -8,9 +8,9 @@
 
 namespace squish::procfs {
 
-// The host's blocks of the CPUs that are shown. "siblings" and "cpu cores" (x86) count what is shown: psutil and the
-// JVM add them up. What stands in no CPU's block (ARM's "Hardware") stays. The host's text where it names no CPU that
-// is shown.
+// The host's blocks of the CPUs that are shown; of all where it names none of them. "siblings" and "cpu cores" (x86)
+// count what is shown: psutil and the JVM add them up. What stands in no CPU's block (ARM's "Hardware") stays, but for
+// the board's serial number. The host's text where there is no block at all.
 [[nodiscard]] std::string cpuinfo(std::string_view host, const View& view);
 
 } // namespace squish::procfs
