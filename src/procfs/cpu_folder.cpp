@@ -8,6 +8,12 @@ std::string cpu_list(std::string_view host, const View& view) {
     return view.cpus.empty() ? std::string(host) : format_cpu_list(view.cpus) + "\n";
 }
 
+std::string cpu_mask(std::string_view host, const View& view) {
+    if (view.cpus.empty() || !parse_cpu_mask(host))
+        return std::string(host);
+    return format_cpu_mask(view.cpus, host) + "\n";
+}
+
 std::string cpu_list_within(std::string_view host, const View& view) {
     const auto cpus = parse_cpu_list(host);
     if (!cpus || view.cpus.empty())

@@ -9,11 +9,14 @@
 
 namespace squish::procfs {
 
-// `online`, `possible` and `present`, which are one thing in a container; the host's text where no CPU is known.
+// `online`, `possible` and `present`, which are one thing in a container, and node0/cpulist, as it sees one node only;
+// the host's text where no CPU is known.
 [[nodiscard]] std::string cpu_list(std::string_view host, const View& view);
+// The same as a mask, as wide as the host's: node0/cpumap.
+[[nodiscard]] std::string cpu_mask(std::string_view host, const View& view);
 
 // Of a list or mask of CPUs in the host's text (topology/thread_siblings_list, cache/index0/shared_cpu_map,
-// node0/cpulist, `offline`), those that are shown. The host's text where it is no list or mask.
+// `offline`), those that are shown. The host's text where it is no list or mask.
 [[nodiscard]] std::string cpu_list_within(std::string_view host, const View& view);
 [[nodiscard]] std::string cpu_mask_within(std::string_view host, const View& view);
 

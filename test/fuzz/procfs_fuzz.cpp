@@ -103,6 +103,7 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
                                    version(text),
                                    cpu_list(text, view),
                                    cpu_list_within(text, view),
+                                   cpu_mask(text, view),
                                    cpu_mask_within(text, view)};
         for (const auto& one : all) // grows by no more than what stands in for a short line
             require(one.size() <= 64 * size + 64UL * kMaxCpus);

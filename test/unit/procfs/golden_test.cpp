@@ -51,9 +51,11 @@ std::string render_all(const fs::path& host, const Limits& limits) {
     put("pressure/memory", pressure(text("pressure/memory"), view.usage.memory_pressure));
     put("version", version(text("version")));
     put("cpu/online", cpu_list(text("online"), view));
+    if (!fs::exists(host / "node0")) // a kernel without NUMA
+        return out;
     put("node0/meminfo", node_meminfo(text("node0/meminfo"), memory));
-    put("node0/cpulist", cpu_list_within(text("node0/cpulist"), view));
-    put("node0/cpumap", cpu_mask_within(text("node0/cpumap"), view));
+    put("node0/cpulist", cpu_list(text("node0/cpulist"), view));
+    put("node0/cpumap", cpu_mask(text("node0/cpumap"), view));
     return out;
 }
 
