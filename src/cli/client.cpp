@@ -63,6 +63,12 @@ Result<Client> Client::connect(const Paths& paths) {
     return connect_running(paths);
 }
 
+Result<Json> ask_daemon(const Call& call) {
+    const auto paths = TRY(find_paths());
+    auto client = TRY(Client::connect(paths));
+    return client.call(call);
+}
+
 Result<void> Client::send(const Call& call) {
     response_ = Response();
     const auto request = request_head(call) + call.body;

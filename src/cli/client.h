@@ -57,6 +57,9 @@ private:
     Response response_;
 };
 
+// One request of one connection, to a daemon that is started where it does not run.
+[[nodiscard]] Result<Json> ask_daemon(const Call& call);
+
 // Prints what an answer says under "warnings", one line each on stderr.
 void print_warnings(const Json& answer);
 

@@ -21,9 +21,7 @@ std::string ids_only(const Json& containers) {
 }
 
 Result<Json> list_containers(bool all) {
-    const auto paths = TRY(find_paths());
-    auto client = TRY(Client::connect(paths));
-    return client.call({"GET", all ? "/v1/containers?all=true" : "/v1/containers"});
+    return ask_daemon({"GET", all ? "/v1/containers?all=true" : "/v1/containers"});
 }
 
 std::int64_t now_in_seconds() {

@@ -3,7 +3,6 @@
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/console.h"
-#include "cli/each.h"
 #include "cli/exit_code.h"
 #include "cli/options.h"
 #include "cli/ps_table.h"
@@ -29,12 +28,6 @@ Options:
 
 A container joins the networks that its squishfile names, else the one called "default".
 )";
-
-Result<Json> ask(const Call& call) {
-    const auto paths = TRY(find_paths());
-    auto client = TRY(Client::connect(paths));
-    return client.call(call);
-}
 
 std::string path_of(const std::string& name) {
     return "/v1/networks/" + percent_encode(name);
@@ -67,7 +60,7 @@ int list_networks(Words words) {
     options.flag("--json", json, "as JSON").flag("-q,--quiet", quiet, "names only");
     if (const auto code = options.parse(words))
         return *code;
-    const auto networks = ask({"GET", "/v1/networks"});
+    const auto networks = ask_daemon({"GET", "/v1/networks"});
     if (!networks)
         return give_up(networks.error());
     if (json)
@@ -84,7 +77,7 @@ int list_networks(Words words) {
 template <class CallFor> int each_network(const std::vector<std::string>& names, CallFor call_for) {
     int code = 0;
     for (const auto& name : names) {
-        const auto done = ask(call_for(name));
+        const auto done = ask_daemon(call_for(name));
         if (!done)
             code = give_up(done.error());
         else if (!print(printable(text_of(*done, "name")) + "\n"))
@@ -123,7 +116,7 @@ int inspect_networks(Words words) {
     Json all = Json::array();
     int code = 0;
     for (const auto& name : names) {
-        auto network = ask({"GET", path_of(name)});
+        auto network = ask_daemon({"GET", path_of(name)});
         if (network)
             all.push_back(std::move(*network));
         else

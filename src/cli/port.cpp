@@ -25,12 +25,6 @@ Options:
   -h, --help  print this help
 )";
 
-Result<Json> ask(Call call) {
-    const auto paths = TRY(find_paths());
-    auto client = TRY(Client::connect(paths));
-    return client.call(call);
-}
-
 std::string ports_path(const std::string& id) {
     return "/v1/containers/" + percent_encode(id) + "/ports";
 }
@@ -71,7 +65,7 @@ int list_ports(Words words) {
     options.flag("--json", json, "as JSON").positional("ID", id);
     if (const auto code = options.parse(words))
         return *code;
-    const auto ports = ask({"GET", ports_path(id)});
+    const auto ports = ask_daemon({"GET", ports_path(id)});
     if (!ports)
         return give_up(ports.error());
     return print(json ? ports->dump(2) + "\n" : table_of(*ports)) ? 0 : 1;
@@ -86,7 +80,7 @@ int add_ports(Words words) {
     options.note("Host port 0 lets the kernel choose. Ranges are written 8000-8010:8000-8010.");
     if (const auto code = options.parse(words))
         return *code;
-    return show(ask({"POST", ports_path(id), Json{{"spec", spec}}.dump()}), json);
+    return show(ask_daemon({"POST", ports_path(id), Json{{"spec", spec}}.dump()}), json);
 }
 
 int remove_ports(Words words) {
@@ -97,7 +91,7 @@ int remove_ports(Words words) {
     options.flag("--json", json, "as JSON").positional("ID", id).positional("SPEC", spec);
     if (const auto code = options.parse(words))
         return *code;
-    return show(ask({"DELETE", ports_path(id) + "?spec=" + percent_encode(spec)}), json);
+    return show(ask_daemon({"DELETE", ports_path(id) + "?spec=" + percent_encode(spec)}), json);
 }
 
 int rebind_port(Words words) {
@@ -113,7 +107,8 @@ int rebind_port(Words words) {
     options.note("OLD and NEW are [ADDR:]HOST[:CONTAINER][/udp]; what NEW leaves out is as in OLD.");
     if (const auto code = options.parse(words))
         return *code;
-    return show(ask({"POST", ports_path(id) + "/rebind", Json{{"old", old_spec}, {"new", new_spec}}.dump()}), json);
+    return show(ask_daemon({"POST", ports_path(id) + "/rebind", Json{{"old", old_spec}, {"new", new_spec}}.dump()}),
+                json);
 }
 
 } // namespace

@@ -60,20 +60,21 @@ Result<void> apply_with(const std::string& given, Squishfile& file) {
     return {};
 }
 
+Result<void> check_name(const char* option, const std::string& name) {
+    if (is_valid_name(name))
+        return {};
+    return fail(ErrorKind::invalid, std::string(option) + " '" + printable(name) + "' is no name",
+                "letters, digits, '_', '.' and '-', 63 at most, the first a letter or digit");
+}
+
 Result<void> apply_networks(const StartOptions& options, Squishfile& file) {
     if (options.networks.empty() && options.aliases.empty())
         return {};
     if (file.network.mode != NetworkMode::bridge)
         return fail(ErrorKind::conflict, "--network and --network-alias need [network] mode = \"bridge\"");
-    const auto check = [](const char* option, const std::string& name) -> Result<void> {
-        if (is_valid_name(name))
-            return {};
-        return fail(ErrorKind::invalid, std::string(option) + " '" + printable(name) + "' is no name",
-                    "letters, digits, '_', '.' and '-', 63 at most, the first a letter or digit");
-    };
     std::vector<std::string> networks;
     for (const auto& name : options.networks) {
-        TRY(check("--network", name));
+        TRY(check_name("--network", name));
         if (std::ranges::find(networks, name) == networks.end())
             networks.push_back(name);
     }
@@ -81,7 +82,7 @@ Result<void> apply_networks(const StartOptions& options, Squishfile& file) {
         file.network.networks = std::move(networks);
     auto& aliases = file.network.aliases;
     for (const auto& name : options.aliases) {
-        TRY(check("--network-alias", name));
+        TRY(check_name("--network-alias", name));
         if (std::ranges::find(aliases, name) == aliases.end())
             aliases.push_back(name);
     }
@@ -116,9 +117,7 @@ SplitWords split_words(Words words) {
 
 Result<void> apply(const StartOptions& options, Squishfile& file, Environment environment) {
     if (options.name) {
-        if (!is_valid_name(*options.name))
-            return fail(ErrorKind::invalid, "--name '" + printable(*options.name) + "' is no name",
-                        "letters, digits, '_', '.' and '-', 63 at most, the first a letter or digit");
+        TRY(check_name("--name", *options.name));
         file.name = options.name;
     }
     for (const auto& given : options.with)

@@ -9,7 +9,6 @@
 #include "engine/explain.h"
 #include "engine/impl.h"
 #include "engine/layers.h"
-#include "engine/requests.h"
 
 #include "base/text.h"
 #include "os/file.h"
@@ -402,17 +401,7 @@ void Engine::Impl::undo(const RecordPtr& record) {
     for (const auto& listener : record->listeners)
         stop_listening(listener.get());
     record->listeners.clear();
-    const bool published = !record->info.ports.empty();
-    asio::co_spawn(
-        executor_,
-        [this, record, published]() -> asio::awaitable<void> {
-            auto* forwarder = ground_->forwarder();
-            if (forwarder && published)
-                (void) co_await forwarder->ask(release_request(record->info.id, std::chrono::milliseconds(0)));
-            co_await remove_names(record);
-            ground_->release(std::exchange(record->network, {}).number);
-        },
-        asio::detached);
+    asio::co_spawn(executor_, leave_network(record, std::chrono::milliseconds(0)), asio::detached);
     if (ground_->keeper())
         ground_->keeper()->forget(record->info.id);
     ground_->refill(kRefillPause); // a start that failed used up a cell, too

@@ -93,7 +93,6 @@ public:
     [[nodiscard]] HelperClient* stager() { return stager_.get(); }
     [[nodiscard]] HelperClient* forwarder() { return forwarder_.get(); }
     [[nodiscard]] const KeeperFacts& facts() const { return facts_; }
-    [[nodiscard]] const plan::Machine& machine() const { return machine_; }
     [[nodiscard]] pid_t uplink_pid() const { return way_out_.pid; }
     // Ends keeper, helpers and uplink.
     [[nodiscard]] Task<void> shut_down();

@@ -102,6 +102,7 @@ private:
     void on_exited(const std::string& id, int wait_status);
     void finish(RecordPtr record, ExitInfo exit); // by value: the table's own reference may go
     [[nodiscard]] asio::awaitable<void> clean_up(RecordPtr record);
+    [[nodiscard]] asio::awaitable<void> leave_network(RecordPtr record, std::chrono::milliseconds linger);
     void forget_record(const RecordPtr& record);
     [[nodiscard]] Result<RecordPtr> get(const std::string& id) const;
     void remember_end(const std::string& id, const ExitInfo& exit);

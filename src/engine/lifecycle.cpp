@@ -102,20 +102,23 @@ asio::awaitable<void> Engine::Impl::clean_up(RecordPtr record) {
     // Whoever waits for the end is a few turns of the loop away: they come first.
     asio::steady_timer turn(executor_, kPolitePause);
     co_await turn.async_wait(kAwait);
-    if (record->published) {
-        record->published = false;
-        if (auto* forwarder = ground_->forwarder())
-            (void) co_await forwarder->ask(release_request(info.id, kLinger));
-    }
-    co_await remove_names(record);
-    // After the forwarder: its sockets keep the namespace busy.
-    ground_->release(std::exchange(record->network, {}).number);
+    co_await leave_network(record, kLinger);
     if (info.remove_on_exit)
         (void) os::remove_tree(record->folder);
     else
         save_quietly(*record);
     if (auto* keeper = ground_->keeper()) // last: until here a new squishd would learn of the end from it
         keeper->forget(info.id);
+}
+
+// Ports, names and address are given back; `linger`: see release_request().
+asio::awaitable<void> Engine::Impl::leave_network(RecordPtr record, std::chrono::milliseconds linger) {
+    if (std::exchange(record->published, false))
+        if (auto* forwarder = ground_->forwarder())
+            (void) co_await forwarder->ask(release_request(record->info.id, linger));
+    co_await remove_names(record);
+    // After the forwarder: its sockets keep the namespace busy.
+    ground_->release(std::exchange(record->network, {}).number);
 }
 
 Result<RecordPtr> Engine::Impl::get(const std::string& id) const {

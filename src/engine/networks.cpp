@@ -11,7 +11,6 @@
 #include "base/text.h"
 
 #include <algorithm>
-#include <spdlog/spdlog.h>
 
 namespace squish {
 
@@ -160,10 +159,8 @@ Task<std::vector<NetworkInfo>> Engine::Impl::describe(std::vector<NamedNetwork> 
 }
 
 Task<NetworkInfo> Engine::Impl::create_network(std::string name) {
-    CO_TRY_TO(auto network, networks_->create(name, now_microseconds()));
-    std::vector<NamedNetwork> one(1, std::move(network));
-    CO_TRY_TO(auto described, co_await describe(std::move(one)));
-    co_return std::move(described.front());
+    CO_TRY(networks_->create(name, now_microseconds()));
+    co_return co_await inspect_network(std::move(name));
 }
 
 Task<std::vector<NetworkInfo>> Engine::Impl::list_networks() {

@@ -149,7 +149,7 @@ protected:
     void SetUp() override { SKIP_AS_ROOT(); }
 };
 
-// Connects in the host's network namespace, says `words`, and returns all that comes back.
+// Connects in the host's network namespace, says `words`, and returns all that comes back, and how it ended if not well.
 std::string talk(int port, const std::string& words) {
     const UniqueFd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     const timeval patience{10, 0};
@@ -157,7 +157,8 @@ std::string talk(int port, const std::string& words) {
     const auto where = endpoint("127.0.0.1", port);
     if (::connect(client.get(), reinterpret_cast<const sockaddr*>(&where), sizeof where) < 0)
         return "not connected";
-    ::send(client.get(), words.data(), words.size(), MSG_NOSIGNAL);
+    if (::send(client.get(), words.data(), words.size(), MSG_NOSIGNAL) < 0) // a reset is told once: here or below
+        return std::string("|") + std::strerror(errno);
     ::shutdown(client.get(), SHUT_WR);
     std::string all;
     char buffer[4096];

@@ -124,35 +124,40 @@ TEST_F(NetworkFilter, RulesAreThereOnceHoweverOftenItIsOpened) {
     });
 }
 
+// Over one of the families: how to listen on its port 80, where an attachment's address of it is, and the file that
+// says whether a namespace forwards it.
+void expect_networks_apart(const Options& options, const std::function<UniqueFd()>& listen_there,
+                           std::string Attachment::* address, const std::string& forwarding) {
+    auto network = MUST(Network::open(options));
+    const auto one = MUST(network.acquire_on({1}));
+    const auto same = MUST(network.acquire_on({1}));
+    const auto other = MUST(network.acquire_on({2}));
+    const auto both = MUST(network.acquire_on({1, 2}));
+    const auto plain = MUST(network.acquire());
+    const auto listen = [&](const Slot& slot) { return inside_of(slot.netns.get(), listen_there); };
+    const UniqueFd listeners[] = {listen(one), listen(same), listen(other), listen(both), listen(plain)};
+    const auto at = [&](const Slot& slot, std::size_t which = 0) { return slot.attachments.at(which).*address; };
+    as_payload(one.netns.get(), [&] {
+        EXPECT_EQ(connect_tcp(at(same), 80), 0);
+        EXPECT_EQ(connect_tcp(at(both), 80), 0);
+        EXPECT_EQ(connect_tcp(at(other), 80, 300), ETIMEDOUT);
+        EXPECT_EQ(connect_tcp(at(plain), 80, 300), ETIMEDOUT);
+        EXPECT_EQ(connect_tcp(at(both, 1), 80, 300), ETIMEDOUT) << "its address on the other network";
+    });
+    as_payload(plain.netns.get(), [&] { EXPECT_EQ(connect_tcp(at(one), 80, 300), ETIMEDOUT); });
+    as_payload(both.netns.get(), [&] {
+        EXPECT_EQ(connect_tcp(at(one), 80), 0);
+        EXPECT_EQ(connect_tcp(at(other), 80), 0);
+        EXPECT_EQ(test::read_file(forwarding), "0\n") << "what the one sends to the other is not passed on";
+    });
+    MUST_VOID(apply_rules("delete table inet squish"));
+    as_payload(one.netns.get(), [&] { EXPECT_EQ(connect_tcp(at(other), 80), 0) << "the filter held it"; });
+}
+
 TEST_F(NetworkFilter, ContainersOfDifferentNetworksDoNotReachEachOther) {
     in_user_network([] {
-        auto network = MUST(Network::open());
-        const auto one = MUST(network.acquire_on({1}));
-        const auto same = MUST(network.acquire_on({1}));
-        const auto other = MUST(network.acquire_on({2}));
-        const auto both = MUST(network.acquire_on({1, 2}));
-        const auto plain = MUST(network.acquire());
-        const auto listen = [](const Slot& slot) {
-            return inside_of(slot.netns.get(), [] { return listen_tcp("0.0.0.0", 80); });
-        };
-        const UniqueFd listeners[] = {listen(one), listen(same), listen(other), listen(both), listen(plain)};
-        const auto at = [](const Slot& slot, std::size_t which = 0) { return slot.attachments.at(which).address; };
-        as_payload(one.netns.get(), [&] {
-            EXPECT_EQ(connect_tcp(at(same), 80), 0);
-            EXPECT_EQ(connect_tcp(at(both), 80), 0);
-            EXPECT_EQ(connect_tcp(at(other), 80, 300), ETIMEDOUT);
-            EXPECT_EQ(connect_tcp(at(plain), 80, 300), ETIMEDOUT);
-            EXPECT_EQ(connect_tcp(at(both, 1), 80, 300), ETIMEDOUT) << "its address on the other network";
-        });
-        as_payload(plain.netns.get(), [&] { EXPECT_EQ(connect_tcp(at(one), 80, 300), ETIMEDOUT); });
-        as_payload(both.netns.get(), [&] {
-            EXPECT_EQ(connect_tcp(at(one), 80), 0);
-            EXPECT_EQ(connect_tcp(at(other), 80), 0);
-        });
-        // One that is on both does not pass on what the one sends to the other.
-        as_payload(both.netns.get(), [&] { EXPECT_EQ(test::read_file("/proc/sys/net/ipv4/ip_forward"), "0\n"); });
-        MUST_VOID(apply_rules("delete table inet squish"));
-        as_payload(one.netns.get(), [&] { EXPECT_EQ(connect_tcp(at(other), 80), 0) << "the filter held it"; });
+        expect_networks_apart(
+            {}, [] { return listen_tcp("0.0.0.0", 80); }, &Attachment::address, "/proc/sys/net/ipv4/ip_forward");
     });
 }
 
@@ -301,32 +306,9 @@ TEST_F(NetworkFilter, AGatewayAnswersToEchoByIpv6AndToNothingElse) {
 
 TEST_F(NetworkFilter, ContainersOfDifferentNetworksDoNotReachEachOtherByIpv6) {
     in_user_network([] {
-        auto network = MUST(Network::open(with_ipv6()));
-        const auto one = MUST(network.acquire_on({1}));
-        const auto same = MUST(network.acquire_on({1}));
-        const auto other = MUST(network.acquire_on({2}));
-        const auto both = MUST(network.acquire_on({1, 2}));
-        const auto plain = MUST(network.acquire());
-        const auto listen = [](const Slot& slot) {
-            return inside_of(slot.netns.get(), [] { return listen_tcp6("::", 80); });
-        };
-        const UniqueFd listeners[] = {listen(one), listen(same), listen(other), listen(both), listen(plain)};
-        const auto at = [](const Slot& slot, std::size_t which = 0) { return slot.attachments.at(which).address6; };
-        as_payload(one.netns.get(), [&] {
-            EXPECT_EQ(connect_tcp(at(same), 80), 0);
-            EXPECT_EQ(connect_tcp(at(both), 80), 0);
-            EXPECT_EQ(connect_tcp(at(other), 80, 300), ETIMEDOUT);
-            EXPECT_EQ(connect_tcp(at(plain), 80, 300), ETIMEDOUT);
-            EXPECT_EQ(connect_tcp(at(both, 1), 80, 300), ETIMEDOUT) << "its address on the other network";
-        });
-        as_payload(plain.netns.get(), [&] { EXPECT_EQ(connect_tcp(at(one), 80, 300), ETIMEDOUT); });
-        as_payload(both.netns.get(), [&] {
-            EXPECT_EQ(connect_tcp(at(one), 80), 0);
-            EXPECT_EQ(connect_tcp(at(other), 80), 0);
-            EXPECT_EQ(test::read_file("/proc/sys/net/ipv6/conf/all/forwarding"), "0\n");
-        });
-        MUST_VOID(apply_rules("delete table inet squish"));
-        as_payload(one.netns.get(), [&] { EXPECT_EQ(connect_tcp(at(other), 80), 0) << "the filter held it"; });
+        expect_networks_apart(
+            with_ipv6(), [] { return listen_tcp6("::", 80); }, &Attachment::address6,
+            "/proc/sys/net/ipv6/conf/all/forwarding");
     });
 }
 
