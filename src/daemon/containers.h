@@ -14,6 +14,7 @@ public:
     [[nodiscard]] virtual Result<std::string> find(std::string_view reference) const = 0;
     [[nodiscard]] virtual std::vector<ContainerInfo> list(bool with_exited) const = 0;
     [[nodiscard]] virtual Result<ContainerInfo> inspect(const std::string& id) const = 0;
+    [[nodiscard]] virtual Result<std::optional<IsolationInfo>> isolation(const std::string& id) const = 0;
     [[nodiscard]] virtual Task<ExitInfo> wait(std::string id) = 0;
     [[nodiscard]] virtual Task<void> stop(std::string id, std::chrono::milliseconds timeout) = 0;
     [[nodiscard]] virtual Task<void> kill(std::string id, int signal_number) = 0;

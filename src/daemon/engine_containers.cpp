@@ -57,6 +57,9 @@ public:
     Result<std::string> find(std::string_view reference) const override { return engine_->find(reference); }
     std::vector<ContainerInfo> list(bool with_exited) const override { return engine_->list(with_exited); }
     Result<ContainerInfo> inspect(const std::string& id) const override { return engine_->inspect(id); }
+    Result<std::optional<IsolationInfo>> isolation(const std::string& id) const override {
+        return engine_->isolation(id);
+    }
     Task<ExitInfo> wait(std::string id) override { co_return co_await engine_->wait(id); }
     Task<void> stop(std::string id, std::chrono::milliseconds timeout) override {
         co_return co_await engine_->stop(id, timeout);

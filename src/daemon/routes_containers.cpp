@@ -30,7 +30,12 @@ Task<void> get_container(Service& service, Exchange& exchange, Parameters parame
     const auto info = service.containers.inspect(*id);
     if (!info)
         co_return std::unexpected(info.error());
-    co_await answer_json(exchange, 200, inspect_view(*info));
+    // The rest is right, whatever goes wrong here: that is told beside it.
+    const auto isolation = service.containers.isolation(*id);
+    auto body = inspect_view(*info, isolation ? *isolation : std::nullopt);
+    if (!isolation)
+        body["warnings"].push_back("what isolates the container cannot be shown: " + isolation.error().text());
+    co_await answer_json(exchange, 200, body);
     co_return Result<void>();
 }
 

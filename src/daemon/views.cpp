@@ -98,7 +98,44 @@ Json layer_view(const ProvidedLayer& layer) {
     return layer_view(info);
 }
 
-Json inspect_view(const ContainerInfo& container) {
+namespace {
+
+Json id_map_view(const std::vector<IsolationInfo::IdExtent>& map) {
+    Json out = Json::array();
+    for (const auto& extent : map)
+        out.push_back({{"inside", extent.inside}, {"outside", extent.outside}, {"count", extent.count}});
+    return out;
+}
+
+Json isolation_view(const IsolationInfo& isolation) {
+    Json mounts = Json::array();
+    for (const auto& mount : isolation.mounts)
+        mounts.push_back({{"target", mount.target},
+                          {"type", mount.type},
+                          {"options", mount.options},
+                          {"propagation", mount.propagation.empty() ? "private" : mount.propagation}});
+    Json limits = Json::object();
+    for (const auto& limit : isolation.limits)
+        limits[limit.name] = {{"soft", limit.soft}, {"hard", limit.hard}, {"unit", limit.unit}};
+    return {{"payload_pid", isolation.payload},
+            {"namespaces", isolation.namespaces},
+            {"uid_map", id_map_view(isolation.uid_map)},
+            {"gid_map", id_map_view(isolation.gid_map)},
+            {"groups", isolation.groups},
+            {"capabilities", isolation.capabilities},
+            {"no_new_privileges", isolation.no_new_privileges},
+            {"seccomp_mode", isolation.seccomp_mode},
+            {"seccomp_filters", isolation.seccomp_filters},
+            {"oom_score_adj", isolation.oom_score_adj},
+            {"mounts", std::move(mounts)},
+            {"masked_paths", isolation.masked},
+            {"read_only_paths", isolation.frozen},
+            {"limits", std::move(limits)}};
+}
+
+} // namespace
+
+Json inspect_view(const ContainerInfo& container, const std::optional<IsolationInfo>& isolation) {
     auto body = summary_view(container);
     body["network_mode"] = container.network_mode;
     body["address"] = container.address;
@@ -125,7 +162,8 @@ Json inspect_view(const ContainerInfo& container) {
     body["security"] = {{"seccomp",
                          {{"profile", container.seccomp.profile},
                           {"digest", container.seccomp.digest},
-                          {"instructions", container.seccomp.instructions}}}};
+                          {"instructions", container.seccomp.instructions}}},
+                        {"effective", isolation ? isolation_view(*isolation) : Json(nullptr)}};
     body["attached"] = container.attached;
     body["terminal"] = container.terminal;
     body["remove_on_exit"] = container.remove_on_exit;

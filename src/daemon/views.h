@@ -13,7 +13,7 @@ namespace squish::daemon {
 [[nodiscard]] Json summary_view(const ContainerInfo& container);
 [[nodiscard]] Json layer_view(const LayerInfo& layer);
 [[nodiscard]] Json layer_view(const ProvidedLayer& layer);
-[[nodiscard]] Json inspect_view(const ContainerInfo& container);
+[[nodiscard]] Json inspect_view(const ContainerInfo& container, const std::optional<IsolationInfo>& isolation);
 
 // Microseconds since the epoch → "2026-01-02T03:04:05.678901Z"; null for 0.
 [[nodiscard]] Json time_view(std::int64_t microseconds);

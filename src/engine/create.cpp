@@ -251,7 +251,11 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request, const s
         info.warnings.push_back(single_id_warning());
     if (mode == NetworkMode::host)
         info.warnings.emplace_back("[network] mode = \"host\": the container shares the host's network; it can reach "
-                                   "everything on the host's loopback");
+                                   "everything on the host's loopback" +
+                                   std::string(machine_.landlock >= plan::kLandlockScopes
+                                                   ? ""
+                                                   : ", and the host's abstract sockets, which Linux 6.12 and later "
+                                                     "with Landlock would forbid"));
     auto machine = machine_;
     if (mode == NetworkMode::bridge)
         machine.resolv_conf = ground_->resolv_conf(networks.front());

@@ -11,9 +11,11 @@
 #include <boost/asio/detached.hpp>
 #include <csignal>
 #include <fcntl.h>
+#include <linux/landlock.h>
 #include <nlohmann/json.hpp>
 #include <sys/file.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace squish {
@@ -24,6 +26,11 @@ std::uint64_t descriptor_limit() {
     rlimit limit{};
     ::getrlimit(RLIMIT_NOFILE, &limit);
     return std::min<std::uint64_t>(limit.rlim_max, 524'288);
+}
+
+int landlock_abi() {
+    const auto abi = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    return abi > 0 ? static_cast<int>(abi) : 0;
 }
 
 // Each container with ports costs us a few descriptors.
@@ -41,6 +48,7 @@ Engine::Impl::Impl(asio::io_context& loop, Paths paths, EngineConfig config)
     : executor_(loop.get_executor()), paths_(std::move(paths)), config_(config), filters_(paths_.state + "/seccomp") {
     machine_.time_namespaces = ::access("/proc/self/ns/time_for_children", F_OK) == 0;
     machine_.descriptor_limit = descriptor_limit();
+    machine_.landlock = landlock_abi();
     ground_ = std::make_unique<Ground>(
         executor_, paths_, config_,
         Ground::Events{
@@ -109,6 +117,16 @@ std::vector<ContainerInfo> Engine::Impl::list(bool with_exited) const {
 
 Result<ContainerInfo> Engine::Impl::inspect(const std::string& id) const {
     return TRY(get(id))->info;
+}
+
+Result<std::optional<IsolationInfo>> Engine::Impl::isolation(const std::string& id) const {
+    const auto record = TRY(get(id));
+    if (record->info.state != ContainerState::running)
+        return std::nullopt;
+    auto isolation = read_isolation(record->info.pid);
+    if (!isolation && (isolation.error().sys_errno == ENOENT || isolation.error().sys_errno == ESRCH))
+        return std::nullopt; // it has ended while we looked
+    return isolation;
 }
 
 std::size_t Engine::Impl::running_count() const {
@@ -181,6 +199,9 @@ std::vector<ContainerInfo> Engine::list(bool with_exited) const {
 }
 Result<ContainerInfo> Engine::inspect(const std::string& id) const {
     return impl_->inspect(id);
+}
+Result<std::optional<IsolationInfo>> Engine::isolation(const std::string& id) const {
+    return impl_->isolation(id);
 }
 Task<ExitInfo> Engine::wait(const std::string& id) {
     return impl_->wait(id);

@@ -10,6 +10,7 @@
 #include "base/paths.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "engine/isolation.h"
 #include "pull/provider.h"
 #include "squishfile/squishfile.h"
 #include "uplink/uplink.h"
@@ -153,6 +154,8 @@ public:
     [[nodiscard]] Result<std::string> find(std::string_view reference) const;
     [[nodiscard]] std::vector<ContainerInfo> list(bool with_exited) const; // oldest first
     [[nodiscard]] Result<ContainerInfo> inspect(const std::string& id) const;
+    // What the kernel says of it (some twenty files of /proc); nothing where it does not run.
+    [[nodiscard]] Result<std::optional<IsolationInfo>> isolation(const std::string& id) const;
 
     // The end of a container; returns at once where it has ended. Works for one that is removed on exit.
     [[nodiscard]] Task<ExitInfo> wait(const std::string& id);

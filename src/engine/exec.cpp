@@ -65,6 +65,9 @@ Task<std::string> Engine::Impl::exec(std::string id, ExecRequest request) {
     const auto& run = record->info.file.run;
     plan.work_folder = request.workdir ? *request.workdir : run && run->workdir ? *run->workdir : "/";
     plan.user = request.user ? *request.user : run && run->user ? *run->user : UserSpec{};
+    plan.own_keyring = plan::needs_keyring(record->info.file.security.seccomp);
+    plan.capabilities = plan::capability_bits(record->info.file.security.capabilities);
+    plan.network = record->info.file.network.mode;
     plan.machine = machine_;
     if (machine_.single_id && (plan.user.uid != 0 || plan.user.gid != 0))
         co_return fail(ErrorKind::unsupported, "only one id is mapped for this account: no other user can be had",

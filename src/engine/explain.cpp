@@ -38,6 +38,8 @@ Error explain_run(const std::string& command, const std::string& work_folder, in
         return failed("enter the working folder '" + printable(work_folder) + "'");
     case launch::kFilter:
         return failed("install the payload's seccomp filter");
+    case launch::kScope:
+        return failed("keep the payload from the host's abstract sockets (Landlock)");
     case launch::kExecute:
         break;
     }

@@ -40,6 +40,7 @@ public:
     [[nodiscard]] Result<std::string> find(std::string_view reference) const;
     [[nodiscard]] std::vector<ContainerInfo> list(bool with_exited) const;
     [[nodiscard]] Result<ContainerInfo> inspect(const std::string& id) const;
+    [[nodiscard]] Result<std::optional<IsolationInfo>> isolation(const std::string& id) const;
     [[nodiscard]] std::size_t running_count() const;
 
     // layers.cpp

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
+#include <linux/stat.h>
 #include <sys/socket.h>
 
 // fcntl.h of this libc defines neither without _GNU_SOURCE
@@ -63,6 +64,10 @@ inline long mount_setattr(int mount, std::uint64_t set) {
     mount_attr attributes{};
     attributes.attr_set = set;
     return call(__NR_mount_setattr, mount, arg(""), AT_EMPTY_PATH, arg(&attributes), sizeof attributes);
+}
+// What the descriptor itself refers to.
+inline long statx(int fd, unsigned mask, struct statx& out) {
+    return call(__NR_statx, fd, arg(""), AT_EMPTY_PATH, static_cast<long>(mask), arg(&out));
 }
 inline long prctl(int option, long a = 0, long b = 0, long c = 0, long d = 0) {
     return call(__NR_prctl, option, a, b, c, d);

@@ -98,6 +98,9 @@ long describe(State& state, const StepView& view) {
         payload.limits[payload.limit_count++] = {step.a, step.c, hard};
         return 0;
     }
+    case StepKind::scope:
+        payload.scope = step.c;
+        return 0;
     case StepKind::seccomp:
         if (!is_slot(step.a))
             return -EBADSLT;
@@ -195,6 +198,8 @@ long set_limits(const Payload& payload) {
             return got;
         const std::uint64_t hard = limit.hard < inherited[1] ? limit.hard : inherited[1];
         std::uint64_t pair[2] = {limit.soft < hard ? limit.soft : hard, hard};
+        if (pair[0] == inherited[0] && pair[1] == inherited[1])
+            continue;
         const long result = raw::call(__NR_prlimit64, 0, limit.which, raw::arg(pair), 0);
         if (result < 0)
             return result;
@@ -209,11 +214,10 @@ long drop_privileges(const Payload& payload) {
     for (int capability = 0; capability < 64; ++capability)
         if (!(keep >> capability & 1) && raw::prctl(PR_CAPBSET_DROP, capability) == -EINVAL)
             break; // beyond the last one that this kernel knows
-    // Locked before the ids change: uid 0 gets nothing back by exec, and the change itself neither takes nor gives;
-    // what is kept is said below, once.
-    const long bits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED |
-                      SECBIT_KEEP_CAPS_LOCKED;
-    if (const long result = raw::prctl(PR_SET_SECUREBITS, bits); result < 0)
+    // Before the ids change: uid 0 gets nothing back by exec, and the change itself neither takes nor gives; what is
+    // kept is said below, once.
+    const long no_root = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED;
+    if (const long result = raw::prctl(PR_SET_SECUREBITS, no_root | SECBIT_NO_SETUID_FIXUP); result < 0)
         return result;
     if (payload.set_ids) {
         if (!payload.groups_denied)
@@ -224,6 +228,12 @@ long drop_privileges(const Payload& payload) {
         if (const long result = raw::call(__NR_setresuid, payload.uid, payload.uid, payload.uid); result < 0)
             return result;
     }
+    // Locked for good. A payload that was given capabilities may change ids itself, and loses them then as it would
+    // expect to (a server that leaves uid 0 behind); one that has none needs no such rule.
+    const long final_bits =
+        keep ? no_root : no_root | SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED;
+    if (const long result = raw::prctl(PR_SET_SECUREBITS, final_bits); result < 0)
+        return result;
     __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
     __user_cap_data_struct data[2]{};
     for (int half = 0; half < 2; ++half) {
@@ -237,6 +247,22 @@ long drop_privileges(const Payload& payload) {
             if (const long result = raw::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability); result < 0)
                 return result;
     return 0;
+}
+
+// landlock(7). Should: cut off what is outside of the payload's own domain. Must not: leave the ruleset open; it is
+// close-on-exec. Needs no_new_privs.
+long install_scope(const Payload& payload) {
+    if (!payload.scope)
+        return 0;
+    const struct {
+        std::uint64_t files, network, scoped;
+    } attributes{0, 0, payload.scope}; // struct landlock_ruleset_attr of Linux 6.12
+    const long ruleset = raw::call(__NR_landlock_create_ruleset, raw::arg(&attributes), sizeof attributes, 0);
+    if (ruleset < 0)
+        return ruleset;
+    const long result = raw::call(__NR_landlock_restrict_self, ruleset, 0);
+    raw::close(raw::as_int(ruleset));
+    return result;
 }
 
 // Should: be the last thing but execve; every call that follows is the payload's already. Needs no_new_privs.
@@ -324,6 +350,8 @@ long become_payload(State& state, const char* command) {
     raw::call(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, raw::arg(&no_signals), 0, sizeof no_signals);
     // Everything is close-on-exec; this also holds for what some earlier program left open by mistake.
     raw::call(__NR_close_range, kFirstPassed + payload.passed_count, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */);
+    if (const long result = install_scope(payload); result < 0)
+        return at(launch::kScope, result);
     if (const long result = install_filter(payload); result < 0)
         return at(launch::kFilter, result);
     return execute(payload, command);

@@ -31,6 +31,7 @@ struct Payload {
         std::uint64_t soft, hard;
     } limits[32];
     std::uint32_t limit_count;
+    std::uint64_t scope;       // LANDLOCK_SCOPE_*
     const void* filter;        // struct sock_filter[]; null: none
     std::uint16_t filter_size; // in instructions
     std::uint32_t filter_flags;

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <linux/if.h>
+#include <linux/keyctl.h>
 #include <linux/sched.h>
 #include <linux/sockios.h>
 #include <sys/prctl.h>
@@ -74,9 +75,22 @@ long stage(State& state, std::uint32_t mount_slot, std::uint32_t number) {
     return raw::move_mount_to(slot(state, mount_slot), AT_FDCWD, path);
 }
 
-// Should: bind the host's own node, taken from the keeper's tiny root. Must not: make a device (mknod is refused in a
-// user namespace anyway) or follow anything in a tree that the payload could have touched: the tmpfs is a minute old.
-long bind_device(const State& state, std::uint32_t folder_slot, const char* name) {
+// That what is bound is a character device of this number: /dev/null is what others trust to swallow (CVE-2025-31133).
+long check_device(int device, std::uint64_t number) {
+    struct statx info{};
+    if (const long result = raw::statx(device, STATX_TYPE, info); result < 0)
+        return result;
+    constexpr unsigned kType = 0170000, kCharacter = 0020000;
+    if (!(info.stx_mask & STATX_TYPE) || (info.stx_mode & kType) != kCharacter ||
+        launch::device_number(info.stx_rdev_major, info.stx_rdev_minor) != number)
+        return -ENODEV;
+    return 0;
+}
+
+// Should: bind the host's own node, taken from the keeper's tiny root, and look at what it is. Must not: make a device
+// (mknod is refused in a user namespace anyway) or follow anything in a tree that the payload could have touched: the
+// tmpfs is a minute old.
+long bind_device(const State& state, std::uint32_t folder_slot, const char* name, std::uint64_t number) {
     char source[64] = "/dev/";
     std::size_t end = 5;
     for (const char* at = name; *at; ++at) {
@@ -89,16 +103,73 @@ long bind_device(const State& state, std::uint32_t folder_slot, const char* name
     if (point < 0)
         return point;
     const int device = raw::open_tree(AT_FDCWD, source, OPEN_TREE_CLONE);
-    const long result = device < 0 ? device : raw::move_mount(device, point);
+    long result = device < 0 ? device : check_device(device, number);
+    if (result >= 0)
+        result = raw::move_mount(device, point);
     if (device >= 0)
         raw::close(device);
     raw::close(point);
     return result;
 }
 
+int open_beneath(const State& state, std::uint32_t folder_slot, const char* path, int flags) {
+    return raw::openat2(slot(state, folder_slot), path, static_cast<std::uint64_t>(flags | O_NOFOLLOW),
+                        RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+}
+
+// Should: cover what is there, file or folder, with an empty one that cannot be written to.
+long mask(const State& state, std::uint32_t tree_slot, std::uint32_t empty_slot, const char* path) {
+    const int target = open_beneath(state, tree_slot, path, O_PATH);
+    if (target == -ENOENT)
+        return 0; // a kernel without it
+    if (target < 0)
+        return target;
+    struct statx info{};
+    long result = raw::statx(target, STATX_TYPE, info);
+    if (result >= 0) {
+        const bool folder = (info.stx_mode & 0170000) == 0040000;
+        const int cover = raw::open_tree(slot(state, empty_slot), folder ? launch::kEmptyFolder : launch::kEmptyFile,
+                                         OPEN_TREE_CLONE);
+        result = cover < 0 ? cover : raw::move_mount(cover, target);
+        if (cover >= 0)
+            raw::close(cover);
+    }
+    raw::close(target);
+    return result;
+}
+
+// Should: mount the tree from there on over itself, read-only. Must not: change what others see of the filesystem.
+long freeze(const State& state, std::uint32_t tree_slot, const char* path) {
+    const int target = open_beneath(state, tree_slot, path, O_PATH);
+    if (target == -ENOENT)
+        return 0;
+    if (target < 0)
+        return target;
+    const int copy = raw::as_int(
+        raw::call(__NR_open_tree, target, raw::arg(""), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH));
+    long result = copy;
+    if (result >= 0)
+        result = raw::mount_setattr(copy, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+    if (result >= 0)
+        result = raw::move_mount(copy, target);
+    if (copy >= 0)
+        raw::close(copy);
+    raw::close(target);
+    return result;
+}
+
+// The tree is one that a step has made, a private handle: no other mount is in the way (CVE-2019-19921).
+long write_file(const State& state, std::uint32_t folder_slot, const char* path, const char* text, std::size_t size) {
+    const int file = open_beneath(state, folder_slot, path, O_WRONLY);
+    if (file < 0)
+        return file;
+    const long put = raw::write(file, text, size);
+    raw::close(file);
+    return put < 0 ? put : static_cast<std::size_t>(put) == size ? 0 : -EIO;
+}
+
 long attach_beneath(const State& state, std::uint32_t folder_slot, std::uint32_t mount_slot, const char* name) {
-    const int target =
-        raw::openat2(slot(state, folder_slot), name, O_PATH | O_NOFOLLOW, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+    const int target = open_beneath(state, folder_slot, name, O_PATH);
     if (target < 0)
         return target;
     const long result = raw::move_mount(slot(state, mount_slot), target);
@@ -218,7 +289,7 @@ long perform(State& state, const StepView& view) {
     case StepKind::stage:
         return stage(state, step.a, step.b);
     case StepKind::device:
-        return bind_device(state, step.a, view.text1);
+        return bind_device(state, step.a, view.text1, step.c);
     case StepKind::symlink:
         return raw::call(__NR_symlinkat, raw::arg(view.text1), fd, raw::arg(view.text2));
     case StepKind::directory: {
@@ -238,6 +309,12 @@ long perform(State& state, const StepView& view) {
     }
     case StepKind::attach_beneath:
         return attach_beneath(state, step.a, step.b, view.text1);
+    case StepKind::mask:
+        return mask(state, step.a, step.b, view.text1);
+    case StepKind::freeze:
+        return freeze(state, step.a, view.text1);
+    case StepKind::write:
+        return write_file(state, step.a, view.text1, view.text2, step.text2_size);
     case StepKind::root:
         return take_root(state, step.a);
     case StepKind::attach:
@@ -256,6 +333,11 @@ long perform(State& state, const StepView& view) {
         return bring_up_loopback();
     case StepKind::no_dump:
         return raw::prctl(PR_SET_DUMPABLE, 0);
+    case StepKind::keyring: {
+        const long joined = raw::call(__NR_keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0);
+        // No keys in the kernel; or a filter that squish itself runs under, and with it all that we start.
+        return joined == -ENOSYS || joined == -EPERM ? 0 : joined;
+    }
     default:
         return describe(state, view);
     }

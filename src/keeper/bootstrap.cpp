@@ -8,9 +8,12 @@
 #include "os/process.h"
 #include "os/socket.h"
 
+#include <algorithm>
 #include <array>
 #include <csignal>
+#include <cstdlib>
 #include <fcntl.h>
+#include <linux/keyctl.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -115,6 +118,14 @@ Result<std::string> identity_of(const char* own_map) {
     return map;
 }
 
+// Ours and a hundred more, which is a tenth of the machine's memory: a container goes before the keeper, without which
+// all of them go.
+Result<std::string> containers_oom_score() {
+    constexpr long kMore = 100, kMost = 1000; // proc_pid_oom_score_adj(5)
+    const auto text = TRY(os::read_file("/proc/self/oom_score_adj"));
+    return std::to_string(std::min(std::strtol(text.c_str(), nullptr, 10) + kMore, kMost));
+}
+
 constexpr std::array kDevices = {"null", "zero", "full", "random", "urandom", "tty"};
 
 // The root that every container's mount namespace starts from: few mounts, because all are copied and torn down each
@@ -128,10 +139,12 @@ Result<void> enter_tiny_root() {
         if (::stat(path.c_str(), &info) < 0 || !S_ISCHR(info.st_mode))
             return fail(ErrorKind::unsupported, "'" + path + "' is not a device", "mount a devtmpfs on /dev");
         devices.push_back(TRY(os::clone_mount(AT_FDCWD, path, false)));
+        // For the containers, which clone these: a node can be used, and that is all.
+        TRY(os::set_mount_attributes(devices.back().get(), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, false));
     }
     const auto root =
         TRY(os::new_filesystem("tmpfs", {{"size", "64k"}, {"mode", "0755"}}, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV));
-    for (const auto* folder : {"proc", "dev", "root", "stage", "stage/0", "stage/1"})
+    for (const auto* folder : {"proc", "dev", "root", "stage", "stage/0", "stage/1", "stage/2", "stage/3"})
         if (::mkdirat(root.get(), folder, 0755) < 0)
             return fail_errno(std::string("make /") + folder);
     {
@@ -165,10 +178,19 @@ Result<void> enter_user_namespace(const IdMaps& maps) {
     return {};
 }
 
+Result<void> leave_users_keyring() {
+    // ENOSYS: no keys in the kernel. EPERM: a filter that squish itself runs under, and with it all that we start.
+    if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) < 0 && errno != ENOSYS && errno != EPERM)
+        return fail_errno("make a session keyring", errno,
+                          "the user has too many keys: see keyctl(1) and /proc/key-users");
+    return {};
+}
+
 Result<Home> build_home(int init) {
     Home home;
     home.uid_map = TRY(identity_of("/proc/self/uid_map"));
     home.gid_map = TRY(identity_of("/proc/self/gid_map"));
+    home.oom_score_adj = TRY(containers_oom_score());
     home.single_id = TRY(os::read_file("/proc/self/setgroups")).starts_with("deny");
     if (::unshare(CLONE_NEWNS) < 0)
         return fail_errno("make a mount namespace");
@@ -181,7 +203,7 @@ Result<Home> build_home(int init) {
     if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0)
         return fail_errno("make mounts private");
     TRY(enter_tiny_root());
-    home.twin = TRY(start_twin(Cloner{init, home.uid_map, home.gid_map, -1}));
+    home.twin = TRY(start_twin(Cloner{init, home.uid_map, home.gid_map, home.oom_score_adj, -1}));
     if (::unshare(CLONE_NEWNET | CLONE_NEWIPC) < 0)
         return fail_errno("make a network namespace");
     home.network = TRY(os::open_namespace(::getpid(), "net"));

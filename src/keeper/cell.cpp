@@ -25,7 +25,8 @@ constexpr int kInitControl = 3; // init/state.h: kControl
 
 // The child's only code between clone and exec. `control` becomes fd 3; everything else is close-on-exec.
 // Should: die with the keeper. Must not: allocate, or return.
-[[noreturn]] void become_init(int init, int control, int keepers_end, bool wait_for_maps) {
+[[noreturn]] void become_init(const Cloner& cloner, int control, int keepers_end, bool wait_for_maps) {
+    const int init = cloner.init;
     ::close(keepers_end); // else the end of the keeper would not be the end of the socket
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     char go = 0;
@@ -42,6 +43,18 @@ constexpr int kInitControl = 3; // init/state.h: kControl
     char* envp[] = {nullptr};
     ::syscall(SYS_execveat, program, "", argv, envp, AT_EMPTY_PATH);
     ::_exit(125);
+}
+
+// Of the calling process, and what it forks. In the keeper's own /proc: before another one is entered. A score can
+// always be raised (proc_pid_oom_score_adj(5)); no allocation.
+bool raise_oom_score(const Cloner& cloner) {
+    const auto& score = cloner.oom_score_adj;
+    const int file = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (file < 0)
+        return false;
+    const bool written = ::write(file, score.data(), score.size()) == static_cast<ssize_t>(score.size());
+    ::close(file);
+    return written;
 }
 
 bool is_ours(int time_namespace) {
@@ -65,8 +78,11 @@ Result<Cell> clone_cell(const Cloner& cloner, int network, bool as_sibling) {
     if (network >= 0)
         TRY(os::enter_namespace(network, CLONE_NEWNET));
     auto child = os::clone_process(kNamespaces | (as_sibling ? static_cast<std::uint64_t>(CLONE_PARENT) : 0));
-    if (child && child->pid == 0)
-        become_init(cloner.init, theirs.get(), ours.get(), true);
+    if (child && child->pid == 0) {
+        if (!raise_oom_score(cloner))
+            ::_exit(125);
+        become_init(cloner, theirs.get(), ours.get(), true);
+    }
     if (network >= 0)
         if (auto back = os::enter_namespace(cloner.own_network, CLONE_NEWNET); !back)
             ::abort(); // we hold this namespace and every capability over it; going on elsewhere would be worse
@@ -103,6 +119,8 @@ Result<Cell> clone_into(const Cloner& cloner, int pidfd, pid_t pid) {
                                     std::string_view(reinterpret_cast<const char*>(&error), sizeof error));
             ::_exit(1);
         };
+        if (!raise_oom_score(cloner))
+            give_up();
         // setns(2) with a pidfd enters all at once (Linux 5.8), judged by the rights we have before.
         constexpr int kNamespaces =
             CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP | CLONE_NEWNET;
@@ -114,7 +132,7 @@ Result<Cell> clone_into(const Cloner& cloner, int pidfd, pid_t pid) {
         if (!child)
             give_up();
         if (child->pid == 0)
-            become_init(cloner.init, theirs.get(), ours.get(), false);
+            become_init(cloner, theirs.get(), ours.get(), false);
         const std::int32_t number = child->pid;
         const int fd = child->pidfd.get();
         (void) os::send_message(question.get(), std::string_view(reinterpret_cast<const char*>(&number), sizeof number),

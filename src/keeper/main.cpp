@@ -55,6 +55,7 @@ Result<std::unique_ptr<keeper::Server>> begin(int argc, char** argv) {
     block_signals();
     raise_descriptor_limit();
     TRY(keeper::enter_user_namespace({words(argv[1]), words(argv[2])}));
+    TRY(keeper::leave_users_keyring());
     auto home = TRY(keeper::build_home(init.get()));
     return keeper::Server::make(std::move(home), std::move(init), std::move(listener));
 }

@@ -52,7 +52,8 @@ Result<std::unique_ptr<Server>> Server::make(Home home, UniqueFd init, UniqueFd 
     server->home_ = std::move(home);
     server->init_ = std::move(init);
     server->listener_ = std::move(listener);
-    server->cloner_ = {server->init_.get(), server->home_.uid_map, server->home_.gid_map, server->home_.network.get()};
+    server->cloner_ = {server->init_.get(), server->home_.uid_map, server->home_.gid_map, server->home_.oom_score_adj,
+                       server->home_.network.get()};
     server->epoll_ = UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
     if (!server->epoll_)
         return fail_errno("epoll_create");

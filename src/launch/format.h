@@ -30,12 +30,16 @@ enum class StepKind : std::uint16_t {
     new_devpts = 3,     // a=slot, text1=options
     new_mqueue = 4,     // a=slot
     stage = 5,          // a=slot: attach the detached mount at the staging point NUMBER b, where it can be filled
-    device = 6,         // a=slot of a staged /dev, text1=name: the host's device node of that name, bound
+    device = 6,         // a=slot of a staged /dev, text1=name, c=device_number(): the host's node of that name, bound
     symlink = 7,        // a=slot, text1=content, text2=name beneath the slot's folder
     directory = 8,      // a=slot, text1=name, b=mode
     keep = 10,          // a=slot, b=slot: a received descriptor moves out of the way of the next plan's
     file = 11,          // a=slot, text1=name, b=mode: an empty file, to mount over
     attach_beneath = 9, // a=slot of a staged folder, b=slot of a mount, text1=name: attach the mount there
+    mask = 12,   // a=slot of an attached tree, b=slot of a staged folder, text1=path beneath the tree: covered by
+                 // kEmptyFile or kEmptyFolder of b; a path that is not there needs no cover
+    freeze = 13, // a=slot of an attached tree, text1=path beneath: read-only from here; needs to be there no more
+    write = 14,  // a=slot of a folder, text1=path beneath, text2=what is written into that file
 
     // --- the root ----------------------------------------------------------------------------------------------
     root = 16,      // a=slot: this detached mount becomes the new root
@@ -50,6 +54,7 @@ enum class StepKind : std::uint16_t {
     time_offset = 33, // a=slot of proc: an own time namespace in which CLOCK_BOOTTIME starts now
     loopback = 34,    // bring lo up (an own network namespace made by clone)
     no_dump = 35,     // PR_SET_DUMPABLE 0 for init
+    keyring = 36,     // an anonymous session keyring, empty; fine where the kernel has no keys
 
     // --- the payload; these only collect, `run` or `become` acts -----------------------------------------------------
     argument = 48,       // text1
@@ -62,10 +67,19 @@ enum class StepKind : std::uint16_t {
     resource_limit = 55, // a=RLIMIT_*, b unused, c=soft, text1=hard in decimal where it differs
     seccomp = 56,        // a=slot of a sealed memfd with struct sock_filter[], b=SECCOMP_FILTER_FLAG_*
     pass = 57,           // a=slot: the payload gets it as the next of 3, 4, … (sd_listen_fds(3))
+    scope = 58,          // c=LANDLOCK_SCOPE_*: what the payload reaches of that kind is its own
     run = 64,            // text1=command: fork; the child becomes the payload (PID 2), init stays as PID 1
     become = 65,         // text1=command: this very process becomes the payload (`squish exec`)
     leave = 66,          // nothing is executed: what was done was all (layers of a container that runs)
 };
+
+inline constexpr const char* kEmptyFile = "file"; // of the staged folder that `mask` takes its covers from
+inline constexpr const char* kEmptyFolder = "folder";
+
+// A device's number as `device` compares it.
+constexpr std::uint64_t device_number(std::uint32_t major, std::uint32_t minor) {
+    return std::uint64_t{major} << 32 | minor;
+}
 
 inline constexpr std::uint16_t kMayExist = 1; // directory, file: one that is there already is fine
 inline constexpr std::uint16_t kKeepGroups = 1;
@@ -167,7 +181,8 @@ enum RunPart : std::int32_t {
     kLimits = 3,
     kPrivileges = 4,
     kWorkFolder = 5,
-    kFilter = 6
+    kFilter = 6,
+    kScope = 7
 };
 
 struct Report {

@@ -1,6 +1,7 @@
 #include "plan/container_plan.h"
 
 #include "base/text.h"
+#include "squishfile/capabilities.h"
 
 #include <algorithm>
 
@@ -94,6 +95,19 @@ std::string hosts_file(const ContainerPlan& plan, const std::string& address) {
     return text;
 }
 
+bool needs_keyring(const std::string& seccomp) {
+    return seccomp != "default";
+}
+
+std::uint64_t capability_bits(const std::vector<std::string>& names) {
+    std::uint64_t bits = 0;
+    for (const auto& name : names)
+        for (const auto& one : kGrantable)
+            if (name == "CAP_" + std::string(one.name))
+                bits |= 1ULL << one.number;
+    return bits;
+}
+
 std::vector<Layer> layers_of(const Squishfile& file) {
     std::vector<Layer> layers;
     for (const auto& spec : file.layers) {
@@ -115,6 +129,9 @@ Result<ContainerPlan> plan_container(const Squishfile& file, const std::vector<L
     plan.machine = machine;
     plan.network = file.network.mode;
     plan.host_loopback = file.network.host_loopback;
+    plan.tmp_noexec = file.security.tmp_noexec;
+    plan.own_keyring = needs_keyring(file.security.seccomp);
+    plan.capabilities = capability_bits(file.security.capabilities);
     plan.hostname = name.substr(0, 63); // HOST_NAME_MAX is 64
     const auto rootfs = std::ranges::find(layers, true, &Layer::rootfs);
     const bool built_in = rootfs == layers.end() || rootfs->path.empty();
@@ -131,6 +148,13 @@ Result<ContainerPlan> plan_container(const Squishfile& file, const std::vector<L
         if (port.activation)
             plan.sockets.push_back(port.name.empty() ? std::to_string(port.container) : port.name);
     plan_mounts(layers, plan, state_folder);
+    if (plan.tmp_noexec && !plan.own_tmp) {
+        const auto tmp = std::ranges::find(plan.mounts, "/tmp", &Mount::target);
+        return fail(ErrorKind::invalid,
+                    "[security] tmp_noexec is about the container's own /tmp, but layer '" + printable(tmp->layer) +
+                        "' is mounted there",
+                    "mount the layer elsewhere, or leave out tmp_noexec");
+    }
     plan_environment(file, layers, plan);
     return plan;
 }

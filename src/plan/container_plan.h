@@ -20,6 +20,7 @@ struct Machine {
     std::string resolv_conf;  // for bridge mode
     bool single_id = false;   // only one id is mapped: `user` cannot be another
     bool time_namespaces = true;
+    int landlock = 0;                         // the ABI of Landlock that the kernel has; 0: none
     std::uint64_t descriptor_limit = 524'288; // the hard RLIMIT_NOFILE that can be given
 };
 
@@ -64,6 +65,9 @@ struct ContainerPlan {
     std::vector<std::string> sockets;    // the names of the listening sockets that the payload gets, in order
     std::optional<std::uint32_t> filter; // flags of the seccomp filter that travels with the plan; none: unconfined
     bool own_tmp = true;                 // a private tmpfs on /tmp (false where the squishfile mounts something there)
+    bool tmp_noexec = false;             // nothing in it can be executed
+    bool own_keyring = false;            // a session keyring of its own: the filter may let it use one
+    std::uint64_t capabilities = 0;      // a bit for each that the payload keeps (linux/capability.h)
     Machine machine;
 };
 
@@ -75,6 +79,15 @@ struct ContainerPlan {
 [[nodiscard]] Result<ContainerPlan> plan_container(const Squishfile& file, const std::vector<Layer>& layers,
                                                    const std::string& id, const std::string& name,
                                                    const Machine& machine, const std::string& state_folder);
+
+// Whether a payload under that [security] seccomp can use keyrings (keyrings(7)). The default filter shuts them, and a
+// keyring for each container would use up the user's 200.
+[[nodiscard]] bool needs_keyring(const std::string& seccomp);
+// Landlock's ABI with scopes, Linux 6.12.
+inline constexpr int kLandlockScopes = 6;
+
+// A bit for each of these names of the squishfile ("CAP_CHOWN").
+[[nodiscard]] std::uint64_t capability_bits(const std::vector<std::string>& names);
 
 // The layers of a file that names only paths.
 [[nodiscard]] std::vector<Layer> layers_of(const Squishfile& file);

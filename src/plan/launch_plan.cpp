@@ -1,9 +1,12 @@
 #include "plan/launch_plan.h"
 
 #include "base/text.h"
+#include "plan/covered_paths.h"
 
+#include <array>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <tuple>
 
 namespace squish::plan {
 
@@ -12,14 +15,50 @@ using launch::StepKind;
 
 namespace {
 
-enum OwnSlot : std::uint32_t { kProc = launch::kOwnSlots, kDev, kPts, kShm, kQueue, kTmp, kSys };
+enum OwnSlot : std::uint32_t { kProc = launch::kOwnSlots, kDev, kPts, kShm, kQueue, kTmp, kSys, kEmpty };
 
+constexpr std::uint64_t kScopeAbstractSockets =
+    1; // LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET, newer than Debian 12's headers
+constexpr const char* kKeyring = "make a session keyring (sysctl kernel.keys.maxkeys limits how many)";
 constexpr std::uint64_t kQuiet = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+
+// Every limit has a value of ours, whoever started squishd and with which; a hard limit below it stays (getrlimit(2)).
+void note_limits(PlanBuilder& steps, const Machine& machine) {
+    struct Limit {
+        std::uint32_t which;
+        std::uint64_t soft, hard;
+    };
+    constexpr std::uint64_t kNone = RLIM_INFINITY;
+    const Limit limits[] = {
+        // 1024 descriptors: select(2) knows no more; who knows how to use more raises it
+        {RLIMIT_NOFILE, std::min<std::uint64_t>(1024, machine.descriptor_limit), machine.descriptor_limit},
+        {RLIMIT_CORE, 0, 0}, // where cores go is the host's setting: not out of a container
+        {RLIMIT_STACK, 8 << 20, kNone},
+        {RLIMIT_MEMLOCK, 8 << 20, 8 << 20}, // what Linux 5.16 and later give everybody
+        {RLIMIT_MSGQUEUE, 819'200, 819'200},
+        {RLIMIT_NICE, 0, 0},
+        {RLIMIT_RTPRIO, 0, 0},
+        {RLIMIT_RTTIME, kNone, kNone},
+        {RLIMIT_AS, kNone, kNone},
+        {RLIMIT_CPU, kNone, kNone},
+        {RLIMIT_DATA, kNone, kNone},
+        {RLIMIT_FSIZE, kNone, kNone},
+        {RLIMIT_LOCKS, kNone, kNone},
+        {RLIMIT_NPROC, kNone, kNone}, // counted for the user in all containers: [resources] pids is the limit for one
+        {RLIMIT_RSS, kNone, kNone},
+        {RLIMIT_SIGPENDING, kNone, kNone},
+    };
+    for (const auto& limit : limits) {
+        const auto hard = limit.hard == limit.soft ? std::string() : std::to_string(limit.hard);
+        steps.add(StepKind::resource_limit, {.a = limit.which, .c = limit.soft, .text1 = hard},
+                  "note the resource limits");
+    }
+}
 
 void describe_payload(PlanBuilder& steps, const std::vector<std::string>& arguments,
                       const std::vector<std::pair<std::string, std::string>>& environment,
-                      const std::string& work_folder, const UserSpec& user, const Machine& machine,
-                      std::uint32_t first_io, const IoSlots& io) {
+                      const std::string& work_folder, const UserSpec& user, std::uint64_t capabilities,
+                      const Machine& machine, std::uint32_t first_io, const IoSlots& io) {
     for (const auto& argument : arguments)
         steps.add(StepKind::argument, {.text1 = argument}, "pass the arguments");
     for (const auto& [key, value] : environment)
@@ -34,12 +73,16 @@ void describe_payload(PlanBuilder& steps, const std::vector<std::string>& argume
     else
         steps.add(StepKind::standard_io, {.a = first_io, .b = first_io + 1, .c = first_io + 2},
                   "note stdin, stdout and stderr");
-    steps.add(StepKind::capabilities, {.c = 0}, "note the capabilities");
-    const auto hard = std::to_string(machine.descriptor_limit);
-    steps.add(StepKind::resource_limit,
-              {.a = RLIMIT_NOFILE, .c = std::min<std::uint64_t>(1024, machine.descriptor_limit), .text1 = hard},
-              "note the limit of open files");
-    steps.add(StepKind::resource_limit, {.a = RLIMIT_CORE, .c = 0}, "note the limit of core dumps");
+    steps.add(StepKind::capabilities, {.c = capabilities}, "note the capabilities");
+    note_limits(steps, machine);
+}
+
+// In the host's network a payload could speak to every abstract socket of the host, whatever the mounts
+// (CVE-2020-15257). Landlock can forbid that, and nothing else can. What it could say about files, the mounts say
+// already, for nothing.
+void scope(PlanBuilder& steps, NetworkMode network, const Machine& machine) {
+    if (network == NetworkMode::host && machine.landlock >= kLandlockScopes)
+        steps.add(StepKind::scope, {.c = kScopeAbstractSockets}, "note the scope of abstract sockets");
 }
 
 void confine(PlanBuilder& steps, std::optional<std::uint32_t> flags, std::size_t slot) {
@@ -73,17 +116,53 @@ void make_points_in_tmp(PlanBuilder& steps, const std::string& target, bool fold
 
 } // namespace
 
+namespace {
+
+template <std::size_t N>
+void mask(PlanBuilder& steps, std::uint32_t tree, const char* point, const std::array<const char*, N>& paths) {
+    for (const auto* path : paths)
+        steps.add(StepKind::mask, {.a = tree, .b = kEmpty, .text1 = path}, std::string("cover ") + point + "/" + path);
+}
+
+// /proc and /sys, while nobody can touch them: what the container has no business with is covered, what it may only
+// read is frozen. They are staged for that: a detached mount takes no mounts before Linux 6.15.
+void close_kernel(PlanBuilder& steps, bool with_sysfs) {
+    steps.add(StepKind::new_tmpfs, {.a = kEmpty, .c = kQuiet, .text1 = "mode=0755,size=4k,nr_inodes=4"},
+              "make the empty file and folder");
+    steps.add(StepKind::file, {.a = kEmpty, .b = 0444, .text1 = launch::kEmptyFile}, "make the empty file");
+    steps.add(StepKind::directory, {.a = kEmpty, .b = 0555, .text1 = launch::kEmptyFolder}, "make the empty folder");
+    steps.add(StepKind::read_only, {.a = kEmpty, .c = MOUNT_ATTR_RDONLY}, "make the empty file and folder read-only");
+    steps.add(StepKind::stage, {.a = kEmpty, .b = 1}, "hold the empty file and folder");
+    steps.add(StepKind::stage, {.a = kProc, .b = 2}, "hold proc");
+    // Counted per namespace and below it (user_namespaces(7)): nobody in here makes another one, filter or not.
+    steps.add(StepKind::write, {.a = kProc, .text1 = "sys/user/max_user_namespaces", .text2 = "0"},
+              "forbid user namespaces in the container");
+    mask(steps, kProc, "/proc", kMaskedProc);
+    for (const auto* path : kFrozenProc)
+        steps.add(StepKind::freeze, {.a = kProc, .text1 = path}, std::string("make /proc/") + path + " read-only");
+    if (with_sysfs) {
+        steps.add(StepKind::stage, {.a = kSys, .b = 3}, "hold sysfs");
+        mask(steps, kSys, "/sys", kMaskedSys);
+    }
+}
+
+} // namespace
+
 PlanBuilder make_prelude(const Machine& machine, bool with_sysfs) {
     PlanBuilder steps;
     steps.add(StepKind::no_dump, {}, "close init to inspection");
     if (with_sysfs)
         steps.add(StepKind::keep, {.a = 0, .b = kSys}, "keep sysfs");
     steps.add(StepKind::new_proc, {.a = kProc}, "mount proc");
-    steps.add(StepKind::new_tmpfs,
-              {.a = kDev, .c = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, .text1 = "mode=0755,size=64k"}, "mount /dev");
+    close_kernel(steps, with_sysfs);
+    steps.add(StepKind::new_tmpfs, {.a = kDev, .c = kQuiet, .text1 = "mode=0755,size=64k"}, "mount /dev");
     steps.add(StepKind::stage, {.a = kDev, .b = 0}, "mount /dev");
-    for (const auto* device : {"null", "zero", "full", "random", "urandom", "tty"})
-        steps.add(StepKind::device, {.a = kDev, .text1 = device}, std::string("bind /dev/") + device);
+    // Linux, Documentation/admin-guide/devices.txt
+    constexpr std::tuple<const char*, std::uint32_t, std::uint32_t> kDevices[] = {
+        {"null", 1, 3}, {"zero", 1, 5}, {"full", 1, 7}, {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0}};
+    for (const auto& [device, major, minor] : kDevices)
+        steps.add(StepKind::device, {.a = kDev, .c = launch::device_number(major, minor), .text1 = device},
+                  std::string("bind /dev/") + device);
     constexpr std::pair<const char*, const char*> kLinks[] = {{"/proc/self/fd", "fd"},
                                                               {"/proc/self/fd/0", "stdin"},
                                                               {"/proc/self/fd/1", "stdout"},
@@ -117,8 +196,10 @@ PlanBuilder make_launch(const ContainerPlan& plan, const std::vector<bool>& fold
     if (plan.network != NetworkMode::host)
         steps.add(StepKind::attach, {.a = kSys, .text1 = "/sys"}, "mount /sys");
     if (plan.own_tmp) {
-        steps.add(StepKind::new_tmpfs, {.a = kTmp, .c = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, .text1 = "mode=1777"},
-                  "mount /tmp");
+        steps.add(
+            StepKind::new_tmpfs,
+            {.a = kTmp, .c = plan.tmp_noexec ? kQuiet : MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, .text1 = "mode=1777"},
+            "mount /tmp");
         steps.add(StepKind::attach, {.a = kTmp, .text1 = "/tmp"}, "mount /tmp");
     }
     for (std::size_t i = 0; i < plan.mounts.size(); ++i) {
@@ -128,6 +209,10 @@ PlanBuilder make_launch(const ContainerPlan& plan, const std::vector<bool>& fold
         steps.add(StepKind::attach, {.a = static_cast<std::uint32_t>(i + 1), .text1 = mount.target},
                   "mount '" + printable(mount.target) + "'" +
                       (mount.layer.empty() ? "" : " (layer '" + printable(mount.layer) + "')"));
+        if (mount.layer.empty() && mount.target == "/sys") { // the host's, with the host's network
+            mask(steps, static_cast<std::uint32_t>(i + 1), "/sys", kMaskedSys);
+            mask(steps, static_cast<std::uint32_t>(i + 1), "/sys", kMaskedHostSys);
+        }
     }
     steps.add(StepKind::pivot, {}, "enter the " + rootfs);
     steps.add(StepKind::hostname, {.text1 = plan.hostname}, "set the host name");
@@ -135,8 +220,12 @@ PlanBuilder make_launch(const ContainerPlan& plan, const std::vector<bool>& fold
         steps.add(StepKind::time_offset, {.a = kProc}, "start the container's clock");
     const auto first_io = static_cast<std::uint32_t>(plan.mounts.size() + 1);
     pass_sockets(steps, plan.sockets, first_io + (io.console ? 1 : 3));
-    describe_payload(steps, plan.arguments, plan.environment, plan.work_folder, plan.user, plan.machine, first_io, io);
+    describe_payload(steps, plan.arguments, plan.environment, plan.work_folder, plan.user, plan.capabilities,
+                     plan.machine, first_io, io);
+    scope(steps, plan.network, plan.machine);
     confine(steps, plan.filter, first_io + (io.console ? 1 : 3) + plan.sockets.size());
+    if (plan.own_keyring)
+        steps.add(StepKind::keyring, {}, kKeyring);
     steps.add(StepKind::run, {.text1 = plan.command}, "run '" + printable(plan.command) + "'");
     return steps;
 }
@@ -154,8 +243,12 @@ PlanBuilder make_exec(const ExecPlan& plan, const IoSlots& io) {
     PlanBuilder steps;
     // The joining process shows up in the container before it has become the payload: nobody there may look into it.
     steps.add(StepKind::no_dump, {}, "close the joining process to inspection");
-    describe_payload(steps, plan.command, plan.environment, plan.work_folder, plan.user, plan.machine, 0, io);
+    describe_payload(steps, plan.command, plan.environment, plan.work_folder, plan.user, plan.capabilities,
+                     plan.machine, 0, io);
+    scope(steps, plan.network, plan.machine);
     confine(steps, plan.filter, io.console ? 1 : 3);
+    if (plan.own_keyring)
+        steps.add(StepKind::keyring, {}, kKeyring);
     steps.add(StepKind::become, {.text1 = plan.command.front()}, "run '" + printable(plan.command.front()) + "'");
     return steps;
 }

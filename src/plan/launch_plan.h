@@ -34,6 +34,9 @@ struct ExecPlan {
     std::string work_folder = "/";
     UserSpec user;
     std::optional<std::uint32_t> filter; // as in ContainerPlan
+    std::uint64_t capabilities = 0;
+    bool own_keyring = false; // as in ContainerPlan
+    NetworkMode network = NetworkMode::bridge;
     Machine machine;
 };
 // Slots: a tree of mounts, which covers `point` in the container that is joined.

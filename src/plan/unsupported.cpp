@@ -15,8 +15,6 @@ std::unexpected<Error> not_yet(const std::string& what, std::string remedy = "le
 Result<void> refuse_unsupported(const Squishfile& file, const Machine& machine) {
     if (file.resources.any())
         return not_yet("[resources]");
-    if (!file.security.capabilities.empty())
-        return not_yet("[security] capabilities");
     if (file.health)
         return not_yet("[health]");
     if (file.restart != RestartPolicy::no)

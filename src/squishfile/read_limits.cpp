@@ -1,5 +1,6 @@
 // [resources], [security] and [procfs]: what the container may use, may do, and is shown.
 #include "base/text.h"
+#include "squishfile/capabilities.h"
 #include "squishfile/sections.h"
 
 #include <algorithm>
@@ -91,6 +92,17 @@ std::optional<std::string> canonical_capability(std::string_view text) {
     return "CAP_" + name;
 }
 
+bool is_grantable(std::string_view name) {
+    return std::ranges::any_of(kGrantable, [&](const auto& one) { return name == "CAP_" + std::string(one.name); });
+}
+
+std::string grantable_names() {
+    std::string names;
+    for (const auto& one : kGrantable)
+        names += (names.empty() ? "" : ", ") + std::string(one.name);
+    return names;
+}
+
 std::vector<std::string> read_capabilities(const Node& node) {
     std::vector<std::string> capabilities;
     for (const auto& item : node.items("an array of strings", kCapabilities.size())) {
@@ -103,7 +115,11 @@ std::vector<std::string> read_capabilities(const Node& node) {
             const std::string_view bare = text->starts_with("CAP_") ? std::string_view(*text).substr(4) : *text;
             if (const auto near = nearest(bare, kCapabilities))
                 message += "; did you mean 'CAP_" + std::string(*near) + "'?";
+            else
+                message += "; those that can be given are " + grantable_names();
             item.fail(message);
+        } else if (!is_grantable(*name)) {
+            item.fail("gives '" + *name + "' to no container; those that can be given are " + grantable_names());
         } else if (std::ranges::find(capabilities, *name) != capabilities.end()) {
             item.fail("repeats '" + *name + "'");
         } else {
@@ -155,7 +171,7 @@ ResourceSpec read_resources(const Node& node) {
 SecuritySpec read_security(const Node& node) {
     SecuritySpec security;
     security.at = node.key_at();
-    const auto table = node.table({"seccomp", "io_uring", "capabilities"});
+    const auto table = node.table({"seccomp", "io_uring", "tmp_noexec", "capabilities"});
     if (const auto seccomp = table.get("seccomp")) {
         const auto text = seccomp->string();
         if (text && *text != "default" && *text != "unconfined" && !looks_like_path(*text))
@@ -170,6 +186,8 @@ SecuritySpec read_security(const Node& node) {
         if (security.io_uring && security.seccomp != "default")
             io_uring->fail("goes with seccomp = \"default\" only; another profile says itself what it allows");
     }
+    if (const auto tmp_noexec = table.get("tmp_noexec"))
+        security.tmp_noexec = tmp_noexec->boolean().value_or(false);
     if (const auto capabilities = table.get("capabilities"))
         security.capabilities = read_capabilities(*capabilities);
     return security;

@@ -100,6 +100,7 @@ struct ResourceSpec {
 struct SecuritySpec {
     std::string seccomp = "default"; // "default", "unconfined", or a path (absolute after resolve_paths())
     bool io_uring = false;           // with "default": the profile lets io_uring pass
+    bool tmp_noexec = false;         // nothing in the container's own /tmp can be executed
     std::vector<std::string> capabilities;
     Position at;
     bool operator==(const SecuritySpec&) const = default;

@@ -133,6 +133,8 @@ Json security_json(const Squishfile& file) {
     out["seccomp"] = file.security.seccomp;
     if (file.security.io_uring)
         out["io_uring"] = true;
+    if (file.security.tmp_noexec)
+        out["tmp_noexec"] = true;
     out["capabilities"] = file.security.capabilities;
     return out;
 }
@@ -191,7 +193,8 @@ constexpr std::array<Section, 10> kSections{{
     {"resources", [](const Squishfile& file) { return file.resources.any(); }, resources_json},
     {"security",
      [](const Squishfile& file) {
-         return file.security.seccomp != "default" || file.security.io_uring || !file.security.capabilities.empty();
+         return file.security.seccomp != "default" || file.security.io_uring || file.security.tmp_noexec ||
+                !file.security.capabilities.empty();
      },
      security_json},
     {"procfs",

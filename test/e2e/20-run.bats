@@ -520,7 +520,9 @@ TOML
         umask 0077
         trap '' TERM INT HUP
         ulimit -S -n 77
-        shell_file leak.toml 'umask; ulimit -c; ulimit -n'
+        ulimit -S -s 4096
+        ulimit -S -d 1000000
+        shell_file leak.toml 'umask; ulimit -c; ulimit -n; ulimit -s; ulimit -d'
         squish run --rm leak.toml >shell.out
         testbin_file status.toml cat /proc/self/status
         squish run --rm status.toml >status.out
@@ -531,6 +533,7 @@ TOML
     assert_equal "${lines[0]}" 0022
     assert_equal "${lines[1]}" 0
     assert_equal "${lines[2]}" 1024
+    assert_equal "${lines[3]} ${lines[4]}" "8192 unlimited"
     assert_equal "$(awk '/^Sig(Blk|Ign|Cgt):/ { print $2 }' status.out | sort -u)" 0000000000000000
     assert_equal "$(awk '{ print $1, $5, $6 }' stat.out)" "2 2 2" # its own process group and session
 }
@@ -539,15 +542,21 @@ TOML
     mkdir layer
     run -0 in_shell 'cut -d" " -f5,6 /proc/self/mountinfo' '[layers]
 l = { path = "./layer", target = "/l" }'
-    [ ${#lines[@]} -lt 30 ] || fail "$output"
+    [ ${#lines[@]} -lt 45 ] || fail "$output"
     assert_lacks "$output" /stage
     assert_lacks "$output" "$DIR"
     for point in / /dev /dev/pts /dev/shm /l /proc /sys /tmp; do
         options=$(awk -v at="$point" '$1 == at { print $2 }' <<<"$output")
         assert_contains ",$options," ,nosuid,
         case $point in / | /l | /sys) assert_contains ",$options," ,ro, ;; esac
-        case $point in / | /l | /sys | /proc | /tmp | /dev/shm) assert_contains ",$options," ,nodev, ;; esac
+        case $point in / | /l | /sys | /proc | /tmp | /dev | /dev/shm) assert_contains ",$options," ,nodev, ;; esac
     done
+    while read -r point options; do # not a single one may take what setuid bits offer
+        assert_contains ",$options," ,nosuid,
+    done <<<"$output"
+    # None of them passes mounts on, to or from the host.
+    run in_shell 'grep -E " (shared|master|propagate_from):" /proc/self/mountinfo'
+    assert_equal "$output" ""
 }
 
 # --- mounts ----------------------------------------------------------------------------------------------------------

@@ -353,8 +353,10 @@ public:
         plan.add(StepKind::new_proc, {.a = kProc}, "proc");
         plan.add(StepKind::new_tmpfs, {.a = kDev, .c = MOUNT_ATTR_NOSUID, .text1 = "mode=0755,size=64k"}, "dev");
         plan.add(StepKind::stage, {.a = kDev, .b = 0}, "dev");
-        for (const auto* device : {"null", "zero", "tty"})
-            plan.add(StepKind::device, {.a = kDev, .text1 = device}, "device");
+        for (const auto& [device, major, minor] :
+             {std::tuple{"null", 1U, 3U}, std::tuple{"zero", 1U, 5U}, std::tuple{"tty", 5U, 0U}})
+            plan.add(StepKind::device, {.a = kDev, .c = launch::device_number(major, minor), .text1 = device},
+                     "device");
         plan.add(StepKind::directory, {.a = kDev, .b = 0755, .text1 = "pts"}, "pts");
         plan.add(StepKind::symlink, {.a = kDev, .text1 = "pts/ptmx", .text2 = "ptmx"}, "ptmx");
         plan.add(StepKind::new_devpts, {.a = kPts, .text1 = "newinstance,ptmxmode=0666,mode=0620"}, "pts");
@@ -363,6 +365,22 @@ public:
     }
     static constexpr std::size_t kPreludeSteps = 11;
 
+    // A network namespace of a container's own, and the sysfs that shows it: a mount can be attached once.
+    std::pair<UniqueFd, UniqueFd> new_network() {
+        auto made = ask_stager({{"op", "network.isolated"}});
+        EXPECT_TRUE(made) << made.error().text();
+        if (!made || made->fds.size() != 2)
+            return {};
+        return {std::move(made->fds[0]), std::move(made->fds[1])};
+    }
+    // With a prelude that takes a sysfs: what is done in the containers of squish.
+    std::string prepare(Client& client, const std::string& cell, const launch::PlanBuilder& prelude) {
+        const auto [network, sysfs] = new_network();
+        const auto plan = sealed(prelude);
+        const auto outcome = client.outcome(KeeperKind::prepare, [&](wire::Writer& out) { out.text(cell).u32(0); },
+                                            {plan.get(), sysfs.get(), network.get()});
+        return outcome == "1 fds" ? "done" : outcome;
+    }
     std::string prepare(Client& client, const std::string& cell, bool host = false) {
         const auto plan = sealed(prelude());
         std::vector<int> fds{plan.get()};

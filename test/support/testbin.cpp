@@ -10,9 +10,15 @@
 //                                log, "tcp ADDRESS PORT" or "udp ADDRESS PORT" as it is seen here
 //   activated                    says what it was passed (sd_listen_fds(3)), then serves the first socket like http
 //   connect HOST PORT            0 if a TCP connection can be made (numeric address)
+//   abstract NAME                connects to that abstract unix socket
+//   attack NAME ARGS…            what a hostile payload tries (attacks.cpp)
+//   keyring                      the number of the session keyring
+//   become UID COMMAND…          changes to that uid and executes the command
 //   call NAME…                   makes these system calls, one in each child; prints "NAME ok", "NAME ERRNO", "NAME
 //   signal N" orphans N                    leaves N children behind to be reaped by init, then ends memory BYTES
 //   touches that much memory burn SECONDS                 uses a CPU
+#include "attacks.h"
+
 #include <algorithm>
 #include <arpa/inet.h>
 #include <cerrno>
@@ -24,6 +30,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/io_uring.h>
+#include <linux/keyctl.h>
 #include <linux/netlink.h>
 #include <map>
 #include <memory>
@@ -35,6 +42,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -412,6 +420,38 @@ const std::map<std::string, long (*)()> kCalls = {
 #endif
 };
 
+int cmd_abstract(const Args& args) {
+    sockaddr_un to{};
+    to.sun_family = AF_UNIX;
+    args.at(0).copy(to.sun_path + 1, sizeof to.sun_path - 1);
+    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + args[0].size());
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connect(fd, reinterpret_cast<sockaddr*>(&to), size) != 0)
+        return complain("connect");
+    std::puts("connected");
+    return 0;
+}
+
+int cmd_keyring(const Args&) {
+    const long id = syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0);
+    if (id < 0)
+        return complain("keyctl");
+    std::printf("%ld\n", id);
+    return 0;
+}
+
+int cmd_become(const Args& args) {
+    const auto id = static_cast<uid_t>(std::stoul(args.at(0)));
+    if (setresuid(id, id, id) != 0)
+        return complain("setresuid");
+    std::vector<char*> words;
+    for (std::size_t i = 1; i < args.size(); ++i)
+        words.push_back(const_cast<char*>(args[i].c_str()));
+    words.push_back(nullptr);
+    execv(words[0], words.data());
+    return complain(args[1]);
+}
+
 int cmd_call(const Args& args) {
     for (const auto& name : args) {
         const auto call = kCalls.at(name);
@@ -498,6 +538,10 @@ const std::map<std::string, int (*)(const Args&)> kCommands = {
     {"activated", cmd_activated},
     {"connect", cmd_connect},
     {"call", cmd_call},
+    {"abstract", cmd_abstract},
+    {"attack", cmd_attack},
+    {"become", cmd_become},
+    {"keyring", cmd_keyring},
     {"orphans", cmd_orphans},
     {"memory", cmd_memory},
     {"burn", cmd_burn},

@@ -129,6 +129,7 @@ public:
     std::optional<Error> refuse_create;
     std::vector<std::pair<std::string, int>> signals;
     bool was_shut_down = false;
+    Result<std::optional<IsolationInfo>> isolated = std::optional<IsolationInfo>();
 
     ContainerInfo& add(const std::string& id, const std::string& name) {
         auto& info = all[id].info;
@@ -169,6 +170,7 @@ public:
         return list;
     }
     Result<ContainerInfo> inspect(const std::string& id) const override { return all.at(id).info; }
+    Result<std::optional<IsolationInfo>> isolation(const std::string&) const override { return isolated; }
     Task<ExitInfo> wait(std::string id) override {
         if (!all.contains(id))
             co_return fail(ErrorKind::not_found, "never heard of '" + id + "'");

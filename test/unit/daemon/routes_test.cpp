@@ -49,6 +49,33 @@ TEST_F(Routes, CreatesAContainer) {
     });
 }
 
+TEST_F(Routes, ShowsWhatIsolatesAContainer) {
+    ask("POST", "/v1/containers", kFile);
+    EXPECT_THAT(ask("GET", "/v1/containers/id0"), HasSubstr(R"("effective":null)"));
+    on_loop([&] {
+        IsolationInfo info;
+        info.namespaces["user"] = 4026532000;
+        info.uid_map = {{0, 1000, 1}};
+        info.capabilities["effective"] = {"CAP_CHOWN"};
+        info.mounts = {{"/proc/kcore", "tmpfs", {"ro"}, ""}};
+        info.masked = {"/proc/kcore"};
+        info.limits = {{"core file size", "0", "0", "bytes"}};
+        fake_.isolated = info;
+    });
+    const auto answer = ask("GET", "/v1/containers/id0");
+    for (const auto* part :
+         {R"("namespaces":{"user":4026532000})", R"("uid_map":[{"count":1,"inside":0,"outside":1000}])",
+          R"("capabilities":{"effective":["CAP_CHOWN"]})", R"("masked_paths":["/proc/kcore"])",
+          R"({"options":["ro"],"propagation":"private","target":"/proc/kcore","type":"tmpfs"})",
+          R"("limits":{"core file size":{"hard":"0","soft":"0","unit":"bytes"}})"})
+        EXPECT_THAT(answer, HasSubstr(part));
+    on_loop([&] { fake_.isolated = fail(ErrorKind::system, "no /proc"); });
+    const auto without = ask("GET", "/v1/containers/id0");
+    EXPECT_THAT(without, StartsWith("HTTP/1.1 200"));
+    EXPECT_THAT(without, HasSubstr(R"("effective":null)"));
+    EXPECT_THAT(without, HasSubstr("no /proc"));
+}
+
 TEST_F(Routes, ChangesPorts) {
     ask("POST", "/v1/containers", kFile);
     auto answer = ask("POST", "/v1/containers/id0/ports", R"({"spec": "[::1]:8000-8001:80-81/udp"})");

@@ -5,7 +5,11 @@
 #include "../os/scratch.h"
 #include "plan_text.h"
 
+#include "squishfile/capabilities.h"
+
 #include <gmock/gmock.h>
+#include <linux/capability.h>
+#include <map>
 #include <sys/stat.h>
 
 namespace squish::plan {
@@ -49,6 +53,20 @@ std::string launch_text(const ContainerPlan& plan, const IoSlots& io = {}) {
     return plan_text(make_launch(plan, std::vector<bool>(plan.mounts.size(), true), io));
 }
 
+std::string_view cap_text(unsigned number) {
+    static const std::map<unsigned, std::string_view> kNames = {{CAP_CHOWN, "CHOWN"},
+                                                                {CAP_DAC_OVERRIDE, "DAC_OVERRIDE"},
+                                                                {CAP_FOWNER, "FOWNER"},
+                                                                {CAP_FSETID, "FSETID"},
+                                                                {CAP_KILL, "KILL"},
+                                                                {CAP_SETGID, "SETGID"},
+                                                                {CAP_SETUID, "SETUID"},
+                                                                {CAP_NET_BIND_SERVICE, "NET_BIND_SERVICE"},
+                                                                {CAP_SYS_CHROOT, "SYS_CHROOT"}};
+    const auto found = kNames.find(number);
+    return found == kNames.end() ? "unknown" : found->second;
+}
+
 constexpr const char* kRun = "[run]\ncommand = \"/bin/app\"\n";
 
 TEST(ContainerPlan, ASmallSquishfile) {
@@ -82,14 +100,41 @@ TEST(LaunchPlan, APreludeMakesWhatEveryContainerHas) {
     EXPECT_EQ(plan_text(make_prelude(machine(), true)), R"(no dump
 keep @0 as @sys
 new proc @proc
-new tmpfs @dev mode=0755,size=64k nosuid noexec
+new tmpfs @empty mode=0755,size=4k,nr_inodes=4 nosuid nodev noexec
+file @empty/file 0444
+directory @empty/folder 0555
+set @empty ro
+stage @empty at 1
+stage @proc at 2
+write '0' to @proc/sys/user/max_user_namespaces
+mask @proc/acpi with @empty
+mask @proc/asound with @empty
+mask @proc/interrupts with @empty
+mask @proc/kcore with @empty
+mask @proc/key-users with @empty
+mask @proc/keys with @empty
+mask @proc/kmsg with @empty
+mask @proc/latency_stats with @empty
+mask @proc/sched_debug with @empty
+mask @proc/scsi with @empty
+mask @proc/sysrq-trigger with @empty
+mask @proc/timer_list with @empty
+mask @proc/timer_stats with @empty
+freeze @proc/bus
+freeze @proc/fs
+freeze @proc/irq
+freeze @proc/sys
+stage @sys at 3
+mask @sys/devices/virtual/powercap with @empty
+mask @sys/firmware with @empty
+new tmpfs @dev mode=0755,size=64k nosuid nodev noexec
 stage @dev at 0
-device @dev/null
-device @dev/zero
-device @dev/full
-device @dev/random
-device @dev/urandom
-device @dev/tty
+device @dev/null 1:3
+device @dev/zero 1:5
+device @dev/full 1:7
+device @dev/random 1:8
+device @dev/urandom 1:9
+device @dev/tty 5:0
 symlink @dev/fd -> /proc/self/fd
 symlink @dev/stdin -> /proc/self/fd/0
 symlink @dev/stdout -> /proc/self/fd/1
@@ -151,6 +196,20 @@ stdio @4 @5 @6
 capabilities 0
 limit 7 1024/524288
 limit 4 0
+limit 3 8388608/18446744073709551615
+limit 8 8388608
+limit 12 819200
+limit 13 0
+limit 14 0
+limit 15 18446744073709551615
+limit 9 18446744073709551615
+limit 0 18446744073709551615
+limit 2 18446744073709551615
+limit 1 18446744073709551615
+limit 10 18446744073709551615
+limit 6 18446744073709551615
+limit 5 18446744073709551615
+limit 11 18446744073709551615
 run /app/app
 )");
 }
@@ -167,6 +226,47 @@ TEST(LaunchPlan, EveryStepSaysWhatItIsAbout) {
         for (const auto& what : prelude.descriptions())
             EXPECT_FALSE(what.empty());
     }
+}
+
+TEST(LaunchPlan, AKeyringOfItsOwnWhereTheFilterLetsItBeUsed) {
+    EXPECT_THAT(launch_text(plan_of(kRun)), Not(HasSubstr("keyring")));
+    for (const auto* profile : {"unconfined", "/srv/profile.json"}) {
+        const auto plan = plan_of(std::string(kRun) + "[security]\nseccomp = \"" + profile + "\"\n");
+        EXPECT_THAT(launch_text(plan), HasSubstr("\nkeyring\nrun /bin/app\n"));
+    }
+    ExecPlan exec;
+    exec.command = {"/bin/x"};
+    EXPECT_THAT(plan_text(make_exec(exec, {})), Not(HasSubstr("keyring")));
+    exec.own_keyring = true;
+    EXPECT_THAT(plan_text(make_exec(exec, {})), HasSubstr("\nkeyring\nbecome /bin/x\n"));
+}
+
+TEST(LaunchPlan, AbstractSocketsOfTheHostsNetworkAreOutOfScopeWhereTheKernelCanSaySo) {
+    auto modern = machine();
+    modern.landlock = kLandlockScopes;
+    const auto host = std::string(kRun) + "[network]\nmode = \"host\"\n";
+    EXPECT_THAT(launch_text(plan_of(host, modern)), HasSubstr("\nscope 1\nrun /bin/app\n"));
+    EXPECT_THAT(launch_text(plan_of(host)), Not(HasSubstr("scope")));
+    EXPECT_THAT(launch_text(plan_of(kRun, modern)), Not(HasSubstr("scope"))) << "a network of its own has its own";
+    ExecPlan exec;
+    exec.command = {"/bin/x"};
+    exec.machine = modern;
+    exec.network = NetworkMode::host;
+    EXPECT_THAT(plan_text(make_exec(exec, {})), HasSubstr("\nscope 1\nbecome /bin/x\n"));
+}
+
+TEST(LaunchPlan, CapabilitiesAreGivenByNumber) {
+    const auto plan = plan_of(std::string(kRun) + "[security]\ncapabilities = [\"CHOWN\", \"cap_sys_chroot\"]\n");
+    EXPECT_EQ(plan.capabilities, 1U << CAP_CHOWN | 1U << CAP_SYS_CHROOT);
+    EXPECT_THAT(launch_text(plan), HasSubstr("capabilities 262145\n"));
+    for (const auto& one : kGrantable) { // the kernel's own numbers
+        const auto given =
+            plan_of(std::string(kRun) + "[security]\ncapabilities = [\"" + std::string(one.name) + "\"]\n");
+        const auto text = cap_text(one.number);
+        EXPECT_EQ(given.capabilities, 1ULL << one.number);
+        EXPECT_EQ(text, one.name);
+    }
+    EXPECT_EQ(plan_of(kRun).capabilities, 0U);
 }
 
 TEST(LaunchPlan, ATerminalReplacesTheThreeStreams) {
@@ -190,7 +290,7 @@ TEST(LaunchPlan, AKernelWithoutTimeNamespacesGetsNoClockAndASmallMachineItsOwnLi
     old.descriptor_limit = 512;
     const auto text = launch_text(plan_of(kRun, old));
     EXPECT_THAT(text, Not(HasSubstr("clock")));
-    EXPECT_THAT(text, HasSubstr("limit 7 512/512\n"));
+    EXPECT_THAT(text, HasSubstr("limit 7 512\n"));
 }
 
 TEST(ContainerPlan, TheHostsNetworkBringsTheHostsResolverAndSysfs) {
@@ -201,6 +301,9 @@ TEST(ContainerPlan, TheHostsNetworkBringsTheHostsResolverAndSysfs) {
                                  "/sys -> /sys ro\n");
     EXPECT_TRUE(plan.files.empty());
     EXPECT_THAT(launch_text(plan), Not(HasSubstr("attach @sys /sys")));
+    // That sysfs is attached as the user's mounts are, and covered there.
+    EXPECT_THAT(launch_text(plan), HasSubstr("attach @4 /sys\nmask @4/devices/virtual/powercap with @empty\n"
+                                             "mask @4/firmware with @empty\nmask @4/fs/bpf with @empty\n"));
 }
 
 TEST(ContainerPlan, NoNetworkBringsNoResolver) {
@@ -280,6 +383,17 @@ TEST(LaunchPlan, ATmpOfTheSquishfileReplacesOurs) {
     EXPECT_THAT(mounts_text(plan), HasSubstr("/t -> /tmp rw [tmp]\n"));
 }
 
+TEST(LaunchPlan, NothingIsExecutedInATmpThatSaysSo) {
+    const auto toml = std::string(kRun) + "[security]\ntmp_noexec = true\n";
+    EXPECT_THAT(launch_text(plan_of(toml)), HasSubstr("new tmpfs @tmp mode=1777 nosuid nodev noexec\n"));
+    EXPECT_THAT(launch_text(plan_of(kRun)), HasSubstr("new tmpfs @tmp mode=1777 nosuid nodev\n"));
+    const auto file = parse(toml + "[layers]\nt = { path = \"/t\", target = \"/tmp\" }\n");
+    const auto refused = plan_container(file, layers_of(file), "0123", "web", machine(), "/state/0123");
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error().message, HasSubstr("tmp_noexec"));
+    EXPECT_THAT(refused.error().message, HasSubstr("layer 't'"));
+}
+
 TEST(ContainerPlan, ARootfsLayerReplacesTheBuiltInOne) {
     const auto plan = plan_of(std::string("[layers]\ndebian = { path = \"./debian\", rootfs = true }\n") + kRun);
     EXPECT_EQ(plan.rootfs, "/here/debian");
@@ -347,7 +461,8 @@ TEST(ExecPlan, BecomesTheCommandWithoutTouchingTheSurroundings) {
     const auto text = plan_text(make_exec(plan, {}));
     EXPECT_THAT(text, HasSubstr("argument 'sh'\nargument '-c'\nargument 'true'\nenvironment A=1\nwork folder /srv\nids "
                                 "5:6\nstdio @0 @1 @2\n"
-                                "capabilities 0\nlimit 7 1024/524288\nlimit 4 0\nbecome sh\n"));
+                                "capabilities 0\nlimit 7 1024/524288\nlimit 4 0\n"));
+    EXPECT_THAT(text, ::testing::EndsWith("limit 11 18446744073709551615\nbecome sh\n"));
     EXPECT_THAT(plan_text(make_exec(plan, {.console = true})), HasSubstr("terminal @0 24x80\n"));
     EXPECT_EQ(make_exec(plan, {}).descriptions().back(), "run 'sh'");
 }
@@ -392,8 +507,6 @@ INSTANTIATE_TEST_SUITE_P(Keys, Unsupported,
                          ::testing::Values(Refused{"memory", "[resources]\nmemory = \"64M\"\n", "[resources]"},
                                            Refused{"cpus", "[resources]\ncpus = 1.5\n", "[resources]"},
                                            Refused{"pids", "[resources]\npids = 10\n", "[resources]"},
-                                           Refused{"capabilities", "[security]\ncapabilities = [\"CAP_NET_RAW\"]\n",
-                                                   "[security]"},
                                            Refused{"health", "[health]\ncommand = [\"true\"]\n", "[health]"},
                                            Refused{"restart", "[restart]\npolicy = \"always\"\n", "[restart]"},
                                            Refused{"procfs_memory", "[procfs]\nmemory = \"1G\"\n", "[procfs]"},
@@ -421,6 +534,8 @@ TEST(Supported, PassesWhatThisVersionDoes) {
         "[security]\nseccomp = \"unconfined\"\n",
         "[security]\nseccomp = \"/srv/profile.json\"\n",
         "[security]\nio_uring = true\n",
+        "[security]\ntmp_noexec = true\n",
+        "[security]\ncapabilities = [\"KILL\"]\n",
     };
     for (const auto* toml : files) {
         const auto result = refuse_unsupported(parse(std::string(kRun) + toml), machine());

@@ -12,8 +12,9 @@
 namespace squish::test {
 
 inline std::string slot_name(std::uint32_t slot) {
-    static const std::map<std::uint32_t, const char*> kOwn = {{256, "proc"},  {257, "dev"}, {258, "pts"}, {259, "shm"},
-                                                              {260, "queue"}, {261, "tmp"}, {262, "sys"}};
+    static const std::map<std::uint32_t, const char*> kOwn = {{256, "proc"}, {257, "dev"},   {258, "pts"},
+                                                              {259, "shm"},  {260, "queue"}, {261, "tmp"},
+                                                              {262, "sys"},  {263, "empty"}};
     const auto found = kOwn.find(slot);
     return found != kOwn.end() ? std::string("@") + found->second : "@" + std::to_string(slot);
 }
@@ -52,7 +53,8 @@ inline std::string step_text(const launch::StepView& view) {
     case StepKind::stage:
         return "stage " + a + " at " + std::to_string(step.b);
     case StepKind::device:
-        return "device " + a + "/" + one;
+        return "device " + a + "/" + one + " " + std::to_string(step.c >> 32) + ":" +
+               std::to_string(step.c & 0xFFFF'FFFF);
     case StepKind::symlink:
         return "symlink " + a + "/" + two + " -> " + one;
     case StepKind::directory:
@@ -63,6 +65,12 @@ inline std::string step_text(const launch::StepView& view) {
         return "file " + a + "/" + one + " " + octal + may_exist;
     case StepKind::attach_beneath:
         return "attach " + b + " beneath " + a + "/" + one;
+    case StepKind::mask:
+        return "mask " + a + "/" + one + " with " + b;
+    case StepKind::freeze:
+        return "freeze " + a + "/" + one;
+    case StepKind::write:
+        return "write '" + two + "' to " + a + "/" + one;
     case StepKind::root:
         return "root " + a;
     case StepKind::joined_root:
@@ -83,6 +91,8 @@ inline std::string step_text(const launch::StepView& view) {
         return "loopback";
     case StepKind::no_dump:
         return "no dump";
+    case StepKind::keyring:
+        return "keyring";
     case StepKind::argument:
         return "argument '" + one + "'";
     case StepKind::environment:
@@ -104,6 +114,8 @@ inline std::string step_text(const launch::StepView& view) {
         return "seccomp " + a + " flags " + std::to_string(step.b);
     case StepKind::pass:
         return "pass " + a;
+    case StepKind::scope:
+        return "scope " + std::to_string(step.c);
     case StepKind::run:
         return "run " + one;
     case StepKind::become:

@@ -38,6 +38,7 @@ TEST(Json, SurvivesTheRoundTripOfSmallFiles) {
              "security.seccomp = 'unconfined'",
              "security.io_uring = true",
              "security = { io_uring = false }",
+             "security.tmp_noexec = true",
              "health = { command = ['x'], interval = '1ms' }",
              "env.'schlüssel \\ \"' = \"\\n\\t\\u0001\\U0001f980\"",
          }) {
