@@ -163,6 +163,8 @@ Json inspect_view(const ContainerInfo& container, const std::optional<IsolationI
                          {{"profile", container.seccomp.profile},
                           {"digest", container.seccomp.digest},
                           {"instructions", container.seccomp.instructions}}},
+                        {"ids", container.ids.own ? "own" : "user"},
+                        {"ids_reason", container.ids.own ? Json(nullptr) : Json(container.ids.why)},
                         {"effective", isolation ? isolation_view(*isolation) : Json(nullptr)}};
     body["attached"] = container.attached;
     body["terminal"] = container.terminal;

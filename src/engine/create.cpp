@@ -9,6 +9,7 @@
 #include "engine/explain.h"
 #include "engine/impl.h"
 #include "engine/layers.h"
+#include "engine/own_ids.h"
 
 #include "base/text.h"
 #include "os/file.h"
@@ -190,11 +191,15 @@ Result<void> Engine::Impl::open_logs(Record& record, AttachedIo& io) {
         io.in = TRY(os::open_file("/dev/null", O_RDONLY));
     if (io.console)
         return {};
+    // Opened again by the payload, whoever it is (/dev/stdout); the folder lets nobody else near.
+    const mode_t mode = record.info.ids.own ? 0622 : 0600;
     const auto open_log = [&](UniqueFd& stream, const char* name, std::string& path) -> Result<void> {
         if (stream)
             return {};
         path = record.folder + "/" + name;
-        stream = TRY(os::open_file(path, O_WRONLY | O_CREAT | O_APPEND, 0600));
+        stream = TRY(os::open_file(path, O_WRONLY | O_CREAT | O_APPEND, mode));
+        if (::fchmod(stream.get(), mode) < 0) // whatever our umask
+            return fail_errno("chmod '" + path + "'");
         return {};
     };
     TRY(open_log(io.out, "stdout.log", record.info.stdout_log));
@@ -275,6 +280,7 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request, const s
     CO_TRY_TO(const auto plan,
               plan::plan_container(request.file, planned, info.id, info.name, machine, record->folder));
     CO_TRY(choose_filter(*record, request.file.security));
+    CO_TRY(choose_ids(*record, plan, request));
     info.command = command_line(plan.arguments);
     record->environment = plan.environment;
     if (request.io.console &&
@@ -286,7 +292,12 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request, const s
 
     // 2, 3: what others could be in the way of
     CO_TRY(bind_ports(*record, request.file.ports));
-    CO_TRY_TO(auto cell, co_await ground_->take_cell(mode, networks));
+    CellKind kind;
+    kind.mode = mode;
+    kind.networks = networks;
+    CO_TRY_TO(auto cell, co_await take_cell(record, std::move(kind)));
+    if (info.ids.own)
+        adapt_environment(request.file, record->environment);
     take_place(*record, std::move(cell.network));
     if (mode == NetworkMode::bridge && request.file.network.host_loopback)
         if (auto allowed = co_await ground_->allow_host_loopback(record->network.number); !allowed) {

@@ -167,6 +167,7 @@ std::string Engine::Impl::describe() const {
     const nlohmann::json out = {{"keeper_pid", alive ? facts.pid : 0},
                                 {"uplink_pid", ground_->uplink_pid()},
                                 {"single_id", facts.single_id},
+                                {"id_slices", facts.slices},
                                 {"uid_map", facts.uid_map},
                                 {"gid_map", facts.gid_map},
                                 {"base_rootfs", machine_.base_rootfs},

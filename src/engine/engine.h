@@ -108,6 +108,12 @@ struct SeccompInfo {
     std::size_t instructions = 0; // of it
 };
 
+// Whose ids the container has.
+struct IdsInfo {
+    bool own = false; // a slice of its own; else the user's
+    std::string why;  // it has the user's: "[run] user is given"
+};
+
 struct ContainerInfo {
     std::string id, name;
     ContainerState state = ContainerState::created;
@@ -123,6 +129,7 @@ struct ContainerInfo {
     std::vector<MountInfo> mounts;
     std::vector<LayerInfo> layers;
     SeccompInfo seccomp;
+    IdsInfo ids;
     bool attached = false;              // stdout and stderr went to the caller; there are no logs
     std::string stdout_log, stderr_log; // paths; empty where attached
     bool terminal = false;

@@ -2,6 +2,7 @@
 
 #include "engine/explain.h"
 #include "engine/impl.h"
+#include "engine/own_ids.h"
 
 #include "base/text.h"
 #include "os/file.h"
@@ -72,6 +73,10 @@ Task<std::string> Engine::Impl::exec(std::string id, ExecRequest request) {
     if (machine_.single_id && (plan.user.uid != 0 || plan.user.gid != 0))
         co_return fail(ErrorKind::unsupported, "only one id is mapped for this account: no other user can be had",
                        "give it a range in /etc/subuid and /etc/subgid");
+    if (record->info.ids.own) {
+        CO_TRY(check_own_ids(plan.user));
+        open_pipes_to_all(request.io);
+    }
 
     CO_TRY_TO(const auto filter, filter_of(*record)); // never less confined than the container
     if (filter)

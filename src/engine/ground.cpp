@@ -79,15 +79,22 @@ Task<void> Ground::connect_keeper(UniqueFd socket) {
     keeper_ = std::make_unique<KeeperClient>(
         executor_, std::move(socket),
         KeeperClient::Events{
-            .exited = [this](std::string id, int status) { events_.exited(std::move(id), status); },
+            .exited =
+                [this](std::string id, int status) {
+                    ids_used_up_ = false;
+                    events_.exited(std::move(id), status);
+                },
             .helper_exited = [this](std::string name, int) { on_helper_exited(name); },
             .cell_lost =
                 [this](std::string name) {
-                    const auto lost = std::ranges::find(spare_cells_, name, &PreparedCell::name);
-                    if (lost == spare_cells_.end())
-                        return;
-                    release(std::exchange(lost->network, {}).number);
-                    spare_cells_.erase(lost);
+                    ids_used_up_ = false;
+                    for (auto& [wanted, cells] : spares_) {
+                        const auto lost = std::ranges::find(cells, name, &PreparedCell::name);
+                        if (lost == cells.end())
+                            continue;
+                        release(std::exchange(lost->network, {}).number);
+                        cells.erase(lost);
+                    }
                 },
             .closed = [this] { asio::co_spawn(executor_, on_keeper_closed(keeper_number_), asio::detached); },
         });
@@ -103,6 +110,11 @@ Task<void> Ground::connect_keeper(UniqueFd socket) {
     if (auto pidfd = os::open_pidfd(facts_.pid))
         keeper_pidfd_ = std::move(*pidfd);
     machine_.single_id = facts_.single_id;
+    ids_used_up_ = facts_.slices == 0;
+    if (facts_.slices == 0) {
+        spares_[0].wanted = true;
+        spares_[1].wanted = false;
+    }
     events_.connected(std::move(kept));
     co_return Result<void>{};
 }
@@ -136,7 +148,7 @@ Task<void> Ground::need_keeper() {
 // The end of the connection is not the end of the keeper: it hangs up on who does not read. Its pidfd says which it
 // was; a process closes its descriptors a moment before it counts as ended.
 asio::awaitable<void> Ground::on_keeper_closed(unsigned number) {
-    spare_cells_.clear(); // the keeper ends the cells of a client that is gone
+    forget_spares(); // the keeper ends the cells of a client that is gone
     if (stopping_ || number != keeper_number_)
         co_return;
     if (keeper_pidfd_) {
@@ -621,29 +633,35 @@ Result<int> Ground::prelude(bool with_sysfs, std::vector<std::string>& descripti
     return memfd.get();
 }
 
-Task<PreparedCell> Ground::make_cell(NetworkMode mode, std::vector<std::uint32_t> networks) {
+Task<PreparedCell> Ground::make_cell(CellKind kind) {
+    const auto mode = kind.mode;
     PreparedCell cell;
     cell.name = "cell-" + random_hex(6);
+    cell.own_ids = kind.own_ids;
+    const std::uint32_t ids = kind.own_ids ? wire::cell_kind::kOwnIds : 0;
     CO_TRY_TO(const int prelude_fd, prelude(mode != NetworkMode::host, cell.prelude));
     if (mode == NetworkMode::host) {
-        CO_TRY_TO(cell.pidfd, co_await keeper_->prepare(cell.name, true, list(prelude_fd)));
+        auto prepared = co_await keeper_->prepare(cell.name, ids | wire::cell_kind::kHostNetwork, list(prelude_fd));
+        ids_used_up_ |= !prepared && prepared.error().sys_errno == EUSERS;
+        CO_TRY_TO(cell.pidfd, std::move(prepared));
         co_return cell;
     }
     auto request = to_request(mode == NetworkMode::bridge ? "network.slot" : "network.isolated");
     if (mode == NetworkMode::bridge)
-        request["networks"] = networks;
+        request["networks"] = kind.networks;
     CO_TRY_TO(auto answer, co_await stager_->ask(std::move(request)));
     if (answer.fds.size() != 2)
         co_return fail(ErrorKind::unavailable, "malformed answer of squish-stager");
     if (mode == NetworkMode::bridge) {
         CO_TRY_TO(const auto number, wire::get_integer(answer.body, "slot"));
         cell.network.number = static_cast<std::uint32_t>(number);
-        CO_TRY_TO(cell.network.attachments, read_attachments(answer.body, networks));
+        CO_TRY_TO(cell.network.attachments, read_attachments(answer.body, kind.networks));
     }
     cell.network.netns = NsFd(std::move(answer.fds[0]));
     auto prepared =
-        co_await keeper_->prepare(cell.name, false, list(prelude_fd, answer.fds[1].get(), cell.network.netns.get()));
+        co_await keeper_->prepare(cell.name, ids, list(prelude_fd, answer.fds[1].get(), cell.network.netns.get()));
     if (!prepared) {
+        ids_used_up_ |= prepared.error().sys_errno == EUSERS;
         const auto slot = cell.network.number;
         cell.network = {};
         release(slot);
@@ -653,21 +671,26 @@ Task<PreparedCell> Ground::make_cell(NetworkMode mode, std::vector<std::uint32_t
     co_return cell;
 }
 
-Task<PreparedCell> Ground::take_cell(NetworkMode mode, std::vector<std::uint32_t> networks) {
-    if (mode == NetworkMode::bridge) { // no `co_await (a ? b : c)`: GCC 12 destroys both
-        CO_TRY(co_await need_network(networks));
+Task<PreparedCell> Ground::take_cell(CellKind kind) {
+    if (kind.mode == NetworkMode::bridge) { // no `co_await (a ? b : c)`: GCC 12 destroys both
+        CO_TRY(co_await need_network(kind.networks));
     } else {
         CO_TRY(co_await need_stager());
     }
-    const bool plain = mode == NetworkMode::bridge && networks == std::vector<std::uint32_t>(1, kDefaultNetwork);
-    while (plain && !spare_cells_.empty()) {
-        auto cell = std::move(spare_cells_.front());
-        spare_cells_.pop_front();
+    const bool plain =
+        kind.mode == NetworkMode::bridge && kind.networks == std::vector<std::uint32_t>(1, kDefaultNetwork);
+    auto& spares = spares_[kind.own_ids ? 1 : 0];
+    if (kind.own_ids && ids_used_up_ && spares.cells.empty())
+        co_return fail_errno("ids of its own", EUSERS);
+    spares.wanted |= plain;
+    while (plain && !spares.cells.empty()) {
+        auto cell = std::move(spares.cells.front());
+        spares.cells.pop_front();
         if (!os::has_ended(cell.pidfd.get())) // somebody may have killed it: the next one, then
             co_return cell;
         release(std::exchange(cell.network, {}).number);
     }
-    co_return co_await make_cell(mode, std::move(networks));
+    co_return co_await make_cell(std::move(kind));
 }
 
 void Ground::refill(std::chrono::milliseconds pause) {
@@ -683,15 +706,26 @@ void Ground::refill(std::chrono::milliseconds pause) {
 }
 
 asio::awaitable<void> Ground::refill_loop() {
-    while (!stopping_ && spare_cells_.size() < config_.spare_cells) {
-        if (auto up = co_await need_network(); !up)
-            break; // the next start says why
-        auto cell = co_await make_cell(NetworkMode::bridge, std::vector<std::uint32_t>(1, kDefaultNetwork));
-        if (!cell)
-            break;
-        spare_cells_.push_back(std::move(*cell));
+    for (const bool own_ids : {true, false}) {
+        auto& spares = spares_[own_ids ? 1 : 0];
+        while (!stopping_ && spares.wanted && spares.cells.size() < config_.spare_cells) {
+            if (auto up = co_await need_network(); !up)
+                break; // the next start says why
+            CellKind kind;
+            kind.networks.push_back(kDefaultNetwork);
+            kind.own_ids = own_ids;
+            auto cell = co_await make_cell(std::move(kind));
+            if (!cell)
+                break;
+            spares.cells.push_back(std::move(*cell));
+        }
     }
     refilling_ = false;
+}
+
+void Ground::forget_spares() {
+    for (auto& spares : spares_)
+        spares.cells.clear();
 }
 
 void Ground::discard(PreparedCell cell) {
@@ -733,7 +767,7 @@ void Ground::retain(const std::vector<std::uint32_t>& slots) {
 
 Task<void> Ground::shut_down() {
     stopping_ = true;
-    spare_cells_.clear();
+    forget_spares();
     if (const auto starting = keeper_gate_.running) // one that is being started would be left behind
         co_await starting->wait();
     if (!keeper_)

@@ -13,6 +13,7 @@
 #include "engine/keeper_client.h"
 #include "plan/container_plan.h"
 
+#include <array>
 #include <deque>
 #include <functional>
 #include <map>
@@ -35,8 +36,16 @@ struct NetworkSlot {
     NsFd netns;
 };
 
+// What a container needs of its cell.
+struct CellKind {
+    NetworkMode mode = NetworkMode::bridge;
+    std::vector<std::uint32_t> networks; // of a bridge cell, {0} as a rule
+    bool own_ids = false;                // a slice of the user's subordinate ids of its own
+};
+
 struct PreparedCell {
     std::string name;
+    bool own_ids = false;
     Pidfd pidfd;
     NetworkSlot network;
     std::vector<std::string> prelude; // what its first steps were about
@@ -64,9 +73,10 @@ public:
     // A connection to the layer worker of its own: what is done through it ends with it.
     [[nodiscard]] Task<UniqueFd> connect_layers();
 
-    // A cell of that kind: one built ahead, or a new one. `networks`: those of a bridge cell, {0} as a rule.
-    [[nodiscard]] Task<PreparedCell> take_cell(NetworkMode mode, std::vector<std::uint32_t> networks);
-    // Builds bridge cells ahead up to the configured number, in the background, after `pause`: not while somebody waits
+    // A cell of that kind: one built ahead, or a new one. An error with EUSERS where no ids of its own are left.
+    [[nodiscard]] Task<PreparedCell> take_cell(CellKind kind);
+    // Builds bridge cells ahead up to the configured number, with and without ids of their own as they have been asked
+    // for, in the background, after `pause`: not while somebody waits
     // for a start or an end on a machine of few cores. An earlier moment asked for wins.
     void refill(std::chrono::milliseconds pause);
     void discard(PreparedCell cell);
@@ -131,9 +141,10 @@ private:
     [[nodiscard]] Task<void> start_network(std::vector<std::uint32_t> networks);
     [[nodiscard]] Task<void> serve_names();
     void on_stager_event(const wire::Json& event);
-    [[nodiscard]] Task<PreparedCell> make_cell(NetworkMode mode, std::vector<std::uint32_t> networks);
+    [[nodiscard]] Task<PreparedCell> make_cell(CellKind kind);
     [[nodiscard]] Result<int> prelude(bool with_sysfs, std::vector<std::string>& descriptions);
     asio::awaitable<void> refill_loop();
+    void forget_spares(); // those of a keeper that is gone
     void on_helper_exited(const std::string& name);
     asio::awaitable<void> on_keeper_closed(unsigned number);
     void lose_keeper(); // forgets the keeper that was, and all that hung on it
@@ -160,7 +171,12 @@ private:
     UplinkState to_loopback_{.purpose = uplink::Purpose::host_loopback, .kept_as = "host-loopback"};
     std::set<std::uint32_t> host_loopback_;      // slots that may reach the host's loopback
     std::set<std::uint32_t> host_loopback_told_; // those of which the stager knows
-    std::deque<PreparedCell> spare_cells_;
+    struct Spares {
+        bool wanted = false; // such a cell has been asked for
+        std::deque<PreparedCell> cells;
+    };
+    bool ids_used_up_ = false; // no slice of ids was left, and nothing has ended since
+    std::array<Spares, 2> spares_{Spares{false, {}}, Spares{true, {}}}; // with the user's ids; with their own
     bool refilling_ = false;
     asio::steady_timer refill_timer_;
     bool stopping_ = false;

@@ -117,6 +117,12 @@ private:
 
     // security.cpp
     [[nodiscard]] Result<void> choose_filter(Record& record, const SecuritySpec& security);
+    // Whose ids the container gets, so far as its plan and streams say.
+    [[nodiscard]] Result<void> choose_ids(Record& record, const plan::ContainerPlan& plan,
+                                          const CreateRequest& request);
+    // A cell of that kind, with ids of its own if these were chosen; where none are left, with the user's, which the
+    // record then says, or an error where the squishfile insists.
+    [[nodiscard]] Task<PreparedCell> take_cell(RecordPtr record, CellKind kind);
     [[nodiscard]] Result<seccomp::FilterPtr> filter_of(Record& record);
     void forget_filters();
 

@@ -83,6 +83,7 @@ Task<KeeperFacts> KeeperClient::hello(std::vector<KeptContainer>& containers) {
     KeeperFacts facts;
     facts.pid = in.i32();
     facts.single_id = in.u32() != 0;
+    facts.slices = in.u32();
     facts.uid_map = in.text();
     facts.gid_map = in.text();
     if (!in.finished())
@@ -90,11 +91,10 @@ Task<KeeperFacts> KeeperClient::hello(std::vector<KeptContainer>& containers) {
     co_return facts;
 }
 
-Task<Pidfd> KeeperClient::prepare(std::string cell, bool host_network, std::vector<int> fds) {
+Task<Pidfd> KeeperClient::prepare(std::string cell, std::uint32_t kind, std::vector<int> fds) {
     const auto number = link_->next_number();
     CO_TRY_TO(auto message,
-              co_await ask(number, keeper_message(KeeperKind::prepare, number).text(cell).u32(host_network ? 1 : 0),
-                           std::move(fds)));
+              co_await ask(number, keeper_message(KeeperKind::prepare, number).text(cell).u32(kind), std::move(fds)));
     if (message.fds.size() != 1)
         co_return fail(ErrorKind::unavailable, "malformed answer of the keeper");
     co_return Pidfd(std::move(message.fds[0]));

@@ -14,6 +14,7 @@ namespace squish {
 struct KeeperFacts {
     pid_t pid = 0;
     bool single_id = false;
+    std::uint32_t slices = 0; // of ids, for containers with ids of their own
     std::string uid_map, gid_map;
 };
 
@@ -47,8 +48,8 @@ public:
 
     // First of all: the keeper's facts and what it keeps.
     [[nodiscard]] Task<KeeperFacts> hello(std::vector<KeptContainer>& containers);
-    // Its pidfd says whether it still waits.
-    [[nodiscard]] Task<Pidfd> prepare(std::string cell, bool host_network, std::vector<int> fds);
+    // Its pidfd says whether it still waits. `kind`: wire::cell_kind. EUSERS where no ids of its own are left.
+    [[nodiscard]] Task<Pidfd> prepare(std::string cell, std::uint32_t kind, std::vector<int> fds);
     // A step that failed comes back as FailedStep in `failed`, with an Error of no meaning of its own.
     struct FailedStep {
         bool happened = false;

@@ -148,6 +148,7 @@ Result<RecordPtr> from_json(const asio::any_io_executor& executor, const std::st
         const auto& filter = json.at("seccomp");
         info.seccomp = {filter.at("profile").get<std::string>(), filter.at("digest").get<std::string>(),
                         filter.at("instructions").get<std::size_t>()};
+        info.ids = {json.at("own_ids").get<bool>(), json.at("users_ids_why").get<std::string>()};
         for (const auto& pair : json.at("environment"))
             record->environment.emplace_back(pair.at(0).get<std::string>(), pair.at(1).get<std::string>());
         for (const auto& warning : json.at("warnings"))
@@ -223,6 +224,8 @@ Result<void> save(const Record& record) {
                   {{"profile", info.seccomp.profile},
                    {"digest", info.seccomp.digest},
                    {"instructions", info.seccomp.instructions}}},
+                 {"own_ids", info.ids.own},
+                 {"users_ids_why", info.ids.why},
                  {"environment", record.environment},
                  {"warnings", info.warnings},
                  {"timings", info.timings}};

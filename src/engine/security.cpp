@@ -1,7 +1,9 @@
 // What confines a container's payload, and every process that joins it.
 
 #include "engine/impl.h"
+#include "engine/own_ids.h"
 
+#include <cerrno>
 #include <set>
 
 namespace squish {
@@ -41,6 +43,42 @@ void Engine::Impl::forget_filters() {
     for (const auto& [id, record] : records_)
         in_use.insert(record->info.seccomp.digest);
     filters_.retain(in_use);
+}
+
+namespace {
+
+Error no_own_ids(const std::string& why) {
+    return {ErrorKind::unsupported, "[security] ids = \"own\" cannot be had: " + why,
+            "change that, or take ids = \"auto\" or \"user\"", 0};
+}
+
+} // namespace
+
+Result<void> Engine::Impl::choose_ids(Record& record, const plan::ContainerPlan& plan, const CreateRequest& request) {
+    const auto choice = request.file.security.ids;
+    record.info.ids.why = choice == IdsChoice::user ? "[security] ids = \"user\"" : why_users_ids(plan, request.io);
+    record.info.ids.own = record.info.ids.why.empty();
+    if (choice == IdsChoice::own && !record.info.ids.own)
+        return std::unexpected(no_own_ids(record.info.ids.why));
+    if (record.info.ids.own)
+        open_pipes_to_all(request.io);
+    return {};
+}
+
+Task<PreparedCell> Engine::Impl::take_cell(RecordPtr record, CellKind kind) {
+    auto& ids = record->info.ids;
+    kind.own_ids = ids.own;
+    auto cell = co_await ground_->take_cell(kind);
+    if (cell || cell.error().sys_errno != EUSERS)
+        co_return cell;
+    const auto slices = ground_->facts().slices;
+    ids.own = false;
+    ids.why = slices == 0 ? "the account's range of subordinate ids is too small to be divided"
+                          : "all " + std::to_string(slices) + " slices of the account's subordinate ids are in use";
+    if (record->info.file.security.ids == IdsChoice::own)
+        co_return std::unexpected(no_own_ids(ids.why));
+    kind.own_ids = false;
+    co_return co_await ground_->take_cell(std::move(kind));
 }
 
 } // namespace squish

@@ -32,6 +32,11 @@ constexpr int kInitControl = 3; // init/state.h: kControl
     char go = 0;
     if (wait_for_maps && ::recv(control, &go, 1, 0) != 1)
         ::_exit(125); // the keeper died, or could not write the maps
+    // The root of our namespace, which in a slice of ids is another than the user: for one that is not root there,
+    // execve would take all capabilities (capabilities(7)). A change of ids takes the signal at the parent's death
+    // (prctl(2)).
+    if (::setresgid(0, 0, 0) < 0 || ::setresuid(0, 0, 0) < 0 || ::prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+        ::_exit(125);
     // The memfd may itself be number 3: move it away first.
     const int program = init == kInitControl ? ::fcntl(init, F_DUPFD_CLOEXEC, 10) : init;
     if (control == kInitControl)

@@ -18,8 +18,8 @@ struct Cell {
 
 // What cloning a cell needs; borrowed from the keeper.
 struct Cloner {
-    int init = -1; // the sealed memfd
-    std::string uid_map, gid_map;
+    int init = -1;                // the sealed memfd
+    std::string uid_map, gid_map; // of the cell (user_namespaces(7))
     // What is written to oom_score_adj of all that is cloned: above ours, since our end would be everybody's.
     std::string oom_score_adj;
     int own_network = -1; // the namespace to come back to after a detour; -1: never leaves

@@ -54,6 +54,7 @@ Result<std::unique_ptr<Server>> Server::make(Home home, UniqueFd init, UniqueFd 
     server->listener_ = std::move(listener);
     server->cloner_ = {server->init_.get(), server->home_.uid_map, server->home_.gid_map, server->home_.oom_score_adj,
                        server->home_.network.get()};
+    server->slices_ = Slices(server->home_.uid_map, server->home_.gid_map);
     server->epoll_ = UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
     if (!server->epoll_)
         return fail_errno("epoll_create");
@@ -227,10 +228,10 @@ void Server::handle(int client, os::Message message) {
     }
     case KeeperKind::prepare: {
         const auto cell = in.text();
-        const bool host = in.u32() != 0;
-        if (!in.finished())
+        const auto cell_kind = in.u32();
+        if (!in.finished() || cell_kind > (wire::cell_kind::kHostNetwork | wire::cell_kind::kOwnIds))
             return malformed();
-        if (auto result = prepare(client, cell, host, std::move(message.fds)); !result)
+        if (auto result = prepare(client, cell, cell_kind, std::move(message.fds)); !result)
             return answer(client, sequence, result);
         const int fd = cells_.at(cell).cell.pidfd.get();
         return tell(client, keeper_message(KeeperKind::fds, sequence), {&fd, 1});
@@ -338,6 +339,7 @@ void Server::hello(int client, std::uint32_t sequence) {
     tell(client, keeper_message(KeeperKind::hello_done, sequence)
                      .i32(::getpid())
                      .u32(home_.single_id ? 1 : 0)
+                     .u32(static_cast<std::uint32_t>(slices_.count()))
                      .text(home_.uid_map)
                      .text(home_.gid_map));
 }
@@ -345,7 +347,8 @@ void Server::hello(int client, std::uint32_t sequence) {
 // --- cells and processes
 // ----------------------------------------------------------------------------------------------
 
-Result<void> Server::prepare(int client, const std::string& name, bool host_network, std::vector<UniqueFd> fds) {
+Result<void> Server::prepare(int client, const std::string& name, std::uint32_t kind, std::vector<UniqueFd> fds) {
+    const bool host_network = (kind & wire::cell_kind::kHostNetwork) != 0;
     if (name.empty() || cells_.contains(name))
         return fail_errno("cell '" + name + "'", EEXIST);
     if (cells_.size() >= kMaxCells || fds.empty() || (!host_network && fds.size() < 2))
@@ -355,8 +358,17 @@ Result<void> Server::prepare(int client, const std::string& name, bool host_netw
         network = std::move(fds.back());
         fds.pop_back();
     }
-    auto cell =
-        TRY(host_network ? clone_cell_in_host_network(home_.twin.get()) : clone_cell(cloner_, network.get(), false));
+    auto cloner = cloner_;
+    std::optional<Slices::Lease> ids;
+    if (kind & wire::cell_kind::kOwnIds) {
+        ids = slices_.take();
+        if (!ids)
+            return fail_errno("ids of its own", EUSERS);
+        cloner.uid_map = ids->uid_map();
+        cloner.gid_map = ids->gid_map();
+    }
+    auto cell = TRY(host_network ? clone_cell_in_host_network(home_.twin.get(), cloner)
+                                 : clone_cell(cloner, network.get(), false));
     if (auto sent = send_plan(cell, fds, false); !sent) {
         (void) os::send_signal(cell.pidfd.get(), SIGKILL);
         (void) os::wait_ended(cell.pidfd.get(), 1000);
@@ -364,7 +376,7 @@ Result<void> Server::prepare(int client, const std::string& name, bool host_netw
         return sent;
     }
     const int fd = cell.pidfd.get();
-    cells_[name] = Spare{std::move(cell), client, std::move(network)};
+    cells_.emplace(name, Spare{std::move(cell), client, std::move(network), std::move(ids)});
     if (auto added = add(fd, [this, name](std::uint32_t) { on_cell_ended(name); }); !added) {
         discard(cells_.at(name));
         (void) os::wait_ended(fd, 1000);
@@ -415,12 +427,12 @@ Result<void> Server::launch(int client, std::uint32_t sequence, const std::strin
         return fail_errno("launch '" + id + "'", EEXIST);
     if (processes_.size() >= wire::kMaxContainers)
         return fail_errno("more than 4096 containers", ENOSPC);
-    Cell cell = std::move(found->second.cell);
-    if (found->second.network) // whoever publishes ports later needs it
-        store_["net/" + id].push_back(std::move(found->second.network));
+    auto spare = std::move(found->second);
+    if (spare.network) // whoever publishes ports later needs it
+        store_["net/" + id].push_back(std::move(spare.network));
     cells_.erase(found);
-    remove(cell.pidfd.get());
-    return start(client, sequence, id, "", std::move(cell), std::move(fds), monotonic_ns());
+    remove(spare.cell.pidfd.get());
+    return start(client, sequence, id, "", std::move(spare), std::move(fds), monotonic_ns());
 }
 
 Result<void> Server::exec(int client, std::uint32_t sequence, const std::string& container, const std::string& id,
@@ -434,15 +446,16 @@ Result<void> Server::exec(int client, std::uint32_t sequence, const std::string&
         return fail_errno("more than 4096 containers", ENOSPC);
     const auto began = monotonic_ns();
     auto cell = TRY(clone_into(cloner_, found->second.cell.pidfd.get(), found->second.cell.pid));
-    return start(client, sequence, id, container, std::move(cell), std::move(fds), began);
+    return start(client, sequence, id, container, {std::move(cell), client, {}, std::nullopt}, std::move(fds), began);
 }
 
-Result<void> Server::start(int client, std::uint32_t sequence, std::string id, std::string container, Cell cell,
+Result<void> Server::start(int client, std::uint32_t sequence, std::string id, std::string container, Spare spare,
                            std::vector<UniqueFd> fds, std::uint64_t cloned_ns) {
     auto& process = processes_[id];
     process = Process{.id = id,
                       .container = std::move(container),
-                      .cell = std::move(cell),
+                      .cell = std::move(spare.cell),
+                      .ids = std::move(spare.ids),
                       .client = client,
                       .sequence = sequence,
                       .cloned_ns = cloned_ns};
@@ -559,6 +572,7 @@ void Server::on_ended(const std::string& id) {
     }
     process.phase = ContainerPhase::exited;
     process.cell.pidfd.reset();
+    process.ids.reset(); // init was the last of its PID namespace (pid_namespaces(7))
     tell_all(keeper_message(KeeperKind::exited, 0).text(id).i32(process.status));
 }
 

@@ -12,6 +12,7 @@
 #include "keeper/bootstrap.h"
 #include "keeper/cell.h"
 #include "keeper/log_cap.h"
+#include "keeper/slices.h"
 #include "os/socket.h"
 #include "wire/keeper_protocol.h"
 
@@ -20,6 +21,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,6 +38,7 @@ private:
         std::string id;
         std::string container; // of an exec: the container; else empty
         Cell cell;
+        std::optional<Slices::Lease> ids; // those of its own
         wire::ContainerPhase phase = wire::ContainerPhase::starting;
         int status = 0; // wait status; the payload's own where init told it
         bool told_status = false;
@@ -48,6 +51,7 @@ private:
         Cell cell;
         int client;       // who had it prepared, and is the only one to know of it
         UniqueFd network; // its network namespace; none where that is the host's
+        std::optional<Slices::Lease> ids;
     };
     struct Helper {
         std::string name;
@@ -80,10 +84,10 @@ private:
 
     void handle(int client, os::Message message);
     void hello(int client, std::uint32_t sequence);
-    [[nodiscard]] Result<void> prepare(int client, const std::string& name, bool host_network,
+    [[nodiscard]] Result<void> prepare(int client, const std::string& name, std::uint32_t kind,
                                        std::vector<UniqueFd> fds);
     [[nodiscard]] Result<void> start(int client, std::uint32_t sequence, std::string id, std::string container,
-                                     Cell cell, std::vector<UniqueFd> fds, std::uint64_t cloned_ns);
+                                     Spare spare, std::vector<UniqueFd> fds, std::uint64_t cloned_ns);
     [[nodiscard]] Result<void> launch(int client, std::uint32_t sequence, const std::string& id,
                                       const std::string& cell, std::vector<UniqueFd> fds);
     [[nodiscard]] Result<void> exec(int client, std::uint32_t sequence, const std::string& container,
@@ -104,6 +108,7 @@ private:
     Home home_;
     UniqueFd init_, listener_, epoll_;
     Cloner cloner_;
+    Slices slices_;
     LogCap logs_;
     std::map<int, std::shared_ptr<Handler>> handlers_;
     std::map<int, Client> clients_;

@@ -3,6 +3,7 @@
 #include "os/process.h"
 #include "os/socket.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -13,13 +14,18 @@ namespace squish::keeper {
 
 namespace {
 
-[[noreturn]] void serve(int socket, const Cloner& cloner) {
+constexpr std::size_t kMaxRequest = 16 * 1024; // two id maps of at most 340 lines, as a rule of two
+
+[[noreturn]] void serve(int socket, Cloner cloner) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::prctl(PR_SET_NAME, "squish-hostnet");
     for (;;) {
-        auto request = os::receive_message(socket, 16);
+        auto request = os::receive_message(socket, kMaxRequest);
         if (!request || request->peer_closed)
             ::_exit(0);
+        const auto cut = std::min(request->bytes.find('\0'), request->bytes.size() - 1);
+        cloner.uid_map = request->bytes.substr(0, cut);
+        cloner.gid_map = request->bytes.substr(cut + 1);
         auto cell = clone_cell(cloner, -1, true);
         const std::int32_t answer = cell ? cell->pid : -(cell.error().sys_errno ? cell.error().sys_errno : EIO);
         const std::string_view bytes(reinterpret_cast<const char*>(&answer), sizeof answer);
@@ -44,8 +50,8 @@ Result<UniqueFd> start_twin(const Cloner& cloner) {
     return std::move(ours);
 }
 
-Result<Cell> clone_cell_in_host_network(int twin) {
-    TRY(os::send_message(twin, "clone"));
+Result<Cell> clone_cell_in_host_network(int twin, const Cloner& cloner) {
+    TRY(os::send_message(twin, cloner.uid_map + '\0' + cloner.gid_map));
     auto answer = TRY(os::receive_message(twin, 64));
     std::int32_t pid = 0;
     if (answer.bytes.size() != sizeof pid)

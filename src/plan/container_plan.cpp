@@ -144,6 +144,7 @@ Result<ContainerPlan> plan_container(const Squishfile& file, const std::vector<L
     plan.arguments.insert(plan.arguments.end(), run.args.begin(), run.args.end());
     plan.work_folder = run.workdir.value_or("/");
     plan.user = run.user.value_or(UserSpec{});
+    plan.user_given = run.user.has_value();
     for (const auto& port : file.ports)
         if (port.activation)
             plan.sockets.push_back(port.name.empty() ? std::to_string(port.container) : port.name);

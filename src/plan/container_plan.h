@@ -60,6 +60,7 @@ struct ContainerPlan {
     std::vector<std::pair<std::string, std::string>> environment;
     std::string work_folder = "/";
     UserSpec user;
+    bool user_given = false; // by the squishfile
     NetworkMode network = NetworkMode::bridge;
     bool host_loopback = false;          // may reach the host's loopback
     std::vector<std::string> sockets;    // the names of the listening sockets that the payload gets, in order

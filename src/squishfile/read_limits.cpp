@@ -129,6 +129,17 @@ std::vector<std::string> read_capabilities(const Node& node) {
     return capabilities;
 }
 
+IdsChoice read_ids(const Node& node) {
+    const auto text = node.string();
+    if (text && *text == "own")
+        return IdsChoice::own;
+    if (text && *text == "user")
+        return IdsChoice::user;
+    if (text && *text != "auto")
+        fail_choice(node, *text, {"auto", "own", "user"});
+    return IdsChoice::automatic;
+}
+
 } // namespace
 
 std::optional<std::uint64_t> read_size(const Node& node) {
@@ -171,7 +182,7 @@ ResourceSpec read_resources(const Node& node) {
 SecuritySpec read_security(const Node& node) {
     SecuritySpec security;
     security.at = node.key_at();
-    const auto table = node.table({"seccomp", "io_uring", "tmp_noexec", "capabilities"});
+    const auto table = node.table({"seccomp", "io_uring", "tmp_noexec", "capabilities", "ids"});
     if (const auto seccomp = table.get("seccomp")) {
         const auto text = seccomp->string();
         if (text && *text != "default" && *text != "unconfined" && !looks_like_path(*text))
@@ -190,6 +201,8 @@ SecuritySpec read_security(const Node& node) {
         security.tmp_noexec = tmp_noexec->boolean().value_or(false);
     if (const auto capabilities = table.get("capabilities"))
         security.capabilities = read_capabilities(*capabilities);
+    if (const auto ids = table.get("ids"))
+        security.ids = read_ids(*ids);
     return security;
 }
 

@@ -97,11 +97,15 @@ struct ResourceSpec {
     [[nodiscard]] bool any() const;
 };
 
+// Whose ids a container has: a slice of the user's subordinate ids where that can be, always, or the user's own.
+enum class IdsChoice { automatic, own, user };
+
 struct SecuritySpec {
     std::string seccomp = "default"; // "default", "unconfined", or a path (absolute after resolve_paths())
     bool io_uring = false;           // with "default": the profile lets io_uring pass
     bool tmp_noexec = false;         // nothing in the container's own /tmp can be executed
     std::vector<std::string> capabilities;
+    IdsChoice ids = IdsChoice::automatic;
     Position at;
     bool operator==(const SecuritySpec&) const = default;
 };

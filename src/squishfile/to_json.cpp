@@ -136,6 +136,8 @@ Json security_json(const Squishfile& file) {
     if (file.security.tmp_noexec)
         out["tmp_noexec"] = true;
     out["capabilities"] = file.security.capabilities;
+    if (file.security.ids != IdsChoice::automatic)
+        out["ids"] = file.security.ids == IdsChoice::own ? "own" : "user";
     return out;
 }
 
@@ -194,7 +196,7 @@ constexpr std::array<Section, 10> kSections{{
     {"security",
      [](const Squishfile& file) {
          return file.security.seccomp != "default" || file.security.io_uring || file.security.tmp_noexec ||
-                !file.security.capabilities.empty();
+                !file.security.capabilities.empty() || file.security.ids != IdsChoice::automatic;
      },
      security_json},
     {"procfs",

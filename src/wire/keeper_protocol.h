@@ -12,7 +12,7 @@
 
 namespace squish::wire {
 
-inline constexpr std::uint32_t kKeeperVersion = 1;
+inline constexpr std::uint32_t kKeeperVersion = 2;
 inline constexpr std::size_t kMaxKeeperMessage = 64 * 1024;
 inline constexpr std::size_t kMaxContainers = 4096; // what the keeper holds at once
 inline constexpr std::size_t kMaxStoredFds = 32768; // names of `put`
@@ -21,8 +21,8 @@ inline constexpr std::size_t kMaxStoredFds = 32768; // names of `put`
 enum class KeeperKind : std::uint32_t {
     // requests → answers
     hello = 1, // u32 version                     → hello_done after one `container` per container
-    prepare =
-        2, // text cell, u32 host network; fds: prelude plan, its slots…; the last fd is the netns unless host → fds: its pidfd
+    prepare = 2, // text cell, u32 of cell_kind; fds: prelude plan, its slots…; the last fd is the netns unless in the host's
+                 // → fds: its pidfd; EUSERS where it was to have ids of its own, and none are left
     launch = 3, // text id, text cell; fds: plan, its slots…           → launched or failed_step
                 // The cell's network namespace is kept from then on, as if put under "net/ID".
     exec = 4,   // text id, text exec id; fds: plan, its slots…                     → launched or failed_step
@@ -41,7 +41,7 @@ enum class KeeperKind : std::uint32_t {
     // answers
     done = 32,
     error = 33,       // i32 errno, text what
-    hello_done = 34,  // i32 keeper pid, u32 single_id, text uid_map, text gid_map
+    hello_done = 34,  // i32 keeper pid, u32 single_id, u32 slices of ids, text uid_map, text gid_map
     launched = 35,    // i32 pid, u64 received_ns, u64 rooted_ns, u64 executed_ns, u64 cloned_ns; fds: pidfd
     failed_step = 36, // u32 step, i32 errno
     fds = 37,         // fds
@@ -54,6 +54,12 @@ enum class KeeperKind : std::uint32_t {
     cell_lost = 67,     // text cell
 };
 // clang-format on
+
+// What a cell is prepared as: a sum.
+namespace cell_kind {
+inline constexpr std::uint32_t kHostNetwork = 1; // in the host's network namespace
+inline constexpr std::uint32_t kOwnIds = 2;      // with a slice of the subordinate ids of its own (keeper/slices.h)
+} // namespace cell_kind
 
 enum class ContainerPhase : std::uint32_t { starting = 1, running = 2, exited = 3 };
 

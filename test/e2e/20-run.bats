@@ -262,12 +262,19 @@ shared = { path = "./shared", target = "/shared", rw = true }'
     first=$(awk -F: -v me="$(id -un)" '$1 == me { print $2; exit }' /etc/subuid)
     assert_equal "$(stat -c %u shared/by-1000)" $((first + 999))
 
-    id=$(create_testbin sleep 100)
+    testbin_file users.toml sleep 100
+    printf '[security]\nids = "user"\n' >>users.toml
+    id=$(squish create users.toml)
     pid=$(squish inspect "$id" | json '[0]["pid"]')
     read -r inside outside count <"/proc/$pid/uid_map"
     assert_equal "$inside $outside $count" "0 $(id -u) 1"
     read -r inside outside count <"/proc/$pid/gid_map"
     assert_equal "$inside $outside $count" "0 $(id -g) 1"
+    # Else root inside is somebody of the caller's range, other than the low ids that `user` names as a rule.
+    pid=$(squish inspect "$(create_testbin sleep 100)" | json '[0]["pid"]')
+    read -r inside outside count <"/proc/$pid/uid_map"
+    assert_equal "$inside $count" "0 1023"
+    [ "$outside" -ge $((first + 2047)) ] && [ "$outside" -lt $((first + 65536)) ] || fail "$outside"
 }
 
 @test "--name names it, and a name is taken once" {

@@ -130,7 +130,7 @@ TOML
 
 @test "what a container can tell of where it is" {
     run -0 in_shell 'grep -E -c " cgroup2? " /proc/self/mounts; cat /proc/self/cgroup | grep -v ":/$" | wc -l
-    grep -E "^(Seccomp|NoNewPrivs|CapBnd):" /proc/self/status | tr "\t\n" "  "; readlink /proc/self/cwd /proc/self/root | tr "\n" " "'
+    grep -E "^(Seccomp|NoNewPrivs|CapBnd):" /proc/self/status | tr "\t\n" "  "; for i in cwd root; do readlink /proc/self/$i; done | tr "\n" " "'
     assert_equal "${lines[0]} ${lines[1]}" "0 0" # no cgroup to write to; its own is the root of all it sees
     assert_equal "${lines[2]}" "CapBnd: 0000000000000000 NoNewPrivs: 1 Seccomp: 2 / / "
 }
@@ -245,20 +245,94 @@ PYTHON
     kill "$server"
 }
 
+# outside_ids PID uid_map: as inspect prints it
+outside_ids() {
+    python3 -c '
+import json, sys
+print(json.dumps([dict(zip(("inside", "outside", "count"), map(int, line.split()))) for line in open(sys.argv[1])]))' "/proc/$1/$2"
+}
+
+@test "ids: a container's own, so that it is a stranger to the user and to its neighbours" {
+    mkdir private && chmod 0700 private && echo mine >private/file && chmod 0755 private && chmod 0600 private/file
+    one=$(create_testbin sleep 100)
+    two=$(create_testbin sleep 100)
+    for id in "$one" "$two"; do
+        assert_equal "$(squish inspect "$id" | json '[0]["security"]["ids"]')" own
+        pid=$(squish inspect "$id" | json '[0]["security"]["effective"]["payload_pid"]')
+        owner=$(stat -c %u "/proc/$pid")
+        grep -E '^Uid:' "/proc/$pid/status"
+        assert_not_equal "$(awk '/^Uid:/ { print $2 }' "/proc/$pid/status")" "$(id -u)"
+        echo "$owner" >>owners
+    done
+    assert_equal "$(awk '/^Uid:/ { print $2 }' "/proc/$(squish inspect "$one" | json '[0]["pid"]')/status")" \
+        "$(squish inspect "$one" | json '[0]["security"]["effective"]["uid_map"][0]["outside"]')"
+    assert_not_equal "$(squish inspect "$one" | json '[0]["security"]["effective"]["uid_map"][0]["outside"]')" \
+        "$(squish inspect "$two" | json '[0]["security"]["effective"]["uid_map"][0]["outside"]')"
+    # What the user alone may read it cannot; with the user's ids it can.
+    printf '[run]\ncommand = "/bin/cat"\nargs = ["/private/file"]\n[layers]\nprivate = { path = "./private", target = "/private" }\n' >read.toml
+    id=$(squish create read.toml)
+    squish wait "$id" || true
+    assert_contains "$(squish logs "$id" 2>&1)" "Permission denied"
+    printf '[security]\nids = "user"\n' >>read.toml
+    id=$(squish create read.toml)
+    squish wait "$id"
+    assert_equal "$(squish logs "$id")" mine
+    assert_equal "$(squish inspect "$id" | json '[0]["security"]["ids"]')" user
+}
+
+@test "ids: its root is root of all it makes, its streams can be opened again, and it has no other ids" {
+    id=$(create_shell 'echo "HOME=$HOME"; touch /tmp/f; ls -ln /tmp/f; echo to-stdout >>/dev/stdout; echo to-stderr >>/dev/stderr; sleep 100')
+    wait_for 5 eval "squish logs $id 2>&1 | grep -q to-stderr"
+    run -0 squish logs "$id"
+    assert_contains "$output" "HOME=/"
+    assert_matches "$output" ' 0 +0 '
+    assert_contains "$output" to-stdout
+    assert_equal "$(stat -c %a "$XDG_RUNTIME_DIR/squish/containers/$id")" 700 # the logs in it: for nobody else
+    assert_equal "$(squish exec "$id" sh -c 'id -u; echo again >/dev/stderr' 2>&1 | cat)" $'0\nagain'
+    run -0 squish exec --user 1022:65534 "$id" id -u
+    assert_equal "$output" 1022
+    run --separate-stderr squish exec --user 5000 "$id" id
+    assert_not_equal "$status" 0
+    assert_contains "$stderr" "from 0 to 1022"
+    assert_contains "$stderr" 'ids = "user"'
+}
+
+@test "ids: where they cannot be a container's own, inspect says why, and who insists is refused" {
+    mkdir data && chmod 0777 data
+    secret=$PWD/secret && mkdir -m 0700 secret
+    while IFS='|' read -r lines why; do
+        squishfile ids.toml <<<$'[run]\ncommand = "/bin/sleep"\nargs = ["100"]\n'"$(printf '%b' "$lines")"
+        id=$(squish create ids.toml)
+        assert_equal "$(squish inspect "$id" | json '[0]["security"]["ids"]')" user
+        assert_contains "$(squish inspect "$id" | json '[0]["security"]["ids_reason"]')" "$why"
+        assert_equal "$(awk '/^Uid:/ { print $2 }' "/proc/$(squish inspect "$id" | json '[0]["pid"]')/status")" "$(id -u)"
+        squish kill "$id"
+        printf '[security]\nids = "own"\n' >>ids.toml
+        run --separate-stderr squish create ids.toml
+        assert_not_equal "$status" 0
+        assert_contains "$stderr" "ids = \"own\" cannot be had: "
+        assert_contains "$stderr" "$why"
+    done <<TABLE
+user = "1000"|[run] user is given
+[layers]\\ndata = { path = "./data", target = "/data", rw = true }|layer 'data' is mounted rw
+[layers]\\nsecret = { path = "./secret", target = "/secret" }|'$secret' cannot be read by everybody
+TABLE
+}
+
 @test "inspect shows what isolates a container" {
     id=$(create_testbin sleep 100)
     squish inspect "$id" >inspect.json
     effective() { json "[0][\"security\"][\"effective\"]$1" <inspect.json; }
     pid=$(effective '["payload_pid"]')
     assert_equal "user:[$(effective '["namespaces"]["user"]')]" "$(readlink "/proc/$pid/ns/user")"
-    assert_equal "$(effective '["uid_map"][0]["outside"]')" "$(id -u)"
+    assert_equal "$(effective '["uid_map"]')" "$(outside_ids "$pid" uid_map)"
     for set in inheritable permitted effective bounding ambient; do
         assert_equal "$(effective "[\"capabilities\"][\"$set\"]")" "[]"
     done
     assert_equal "$(effective '["seccomp_mode"]')" 2
     assert_equal "$(effective '["no_new_privileges"]')" true
     assert_equal "$(effective '["limits"]["core file size"]["hard"]')" 0
-    assert_contains "$(effective '["masked_paths"]')" /proc/kcore
+    assert_contains "$(effective '["masked_paths"]')" /proc/keys
     assert_contains "$(effective '["read_only_paths"]')" /proc/sys
     assert_equal "$(python3 -c '
 import json

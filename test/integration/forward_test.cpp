@@ -149,7 +149,8 @@ protected:
     void SetUp() override { SKIP_AS_ROOT(); }
 };
 
-// Connects in the host's network namespace, says `words`, and returns all that comes back, and how it ended if not well.
+// Connects in the host's network namespace, says `words`, and returns all that comes back, and how it ended if not
+// well.
 std::string talk(int port, const std::string& words) {
     const UniqueFd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     const timeval patience{10, 0};

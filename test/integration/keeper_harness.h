@@ -381,13 +381,14 @@ public:
                                             {plan.get(), sysfs.get(), network.get()});
         return outcome == "1 fds" ? "done" : outcome;
     }
-    std::string prepare(Client& client, const std::string& cell, bool host = false) {
+    std::string prepare(Client& client, const std::string& cell, bool host = false, bool own_ids = false) {
         const auto plan = sealed(prelude());
         std::vector<int> fds{plan.get()};
         if (!host)
             fds.push_back(isolated_network());
-        const auto outcome =
-            client.outcome(KeeperKind::prepare, [&](wire::Writer& out) { out.text(cell).u32(host ? 1 : 0); }, fds);
+        const auto outcome = client.outcome(
+            KeeperKind::prepare, [&](wire::Writer& out) { out.text(cell).u32((host ? 1U : 0U) + (own_ids ? 2U : 0U)); },
+            fds);
         return outcome == "1 fds" ? "done" : outcome; // the cell's pidfd
     }
     [[nodiscard]] launch::PlanBuilder launch_plan(const Payload& payload) const {

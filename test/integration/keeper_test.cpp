@@ -16,6 +16,8 @@ using ::testing::IsEmpty;
 using ::testing::StartsWith;
 using wire::ContainerPhase;
 
+constexpr std::uint32_t kSlices = 61; // of a range of 65,536 ids
+
 class Keeper : public ::testing::Test {
 protected:
     void SetUp() override { SKIP_AS_ROOT(); }
@@ -59,6 +61,7 @@ TEST_F(Keeper, TellsWhoItIs) {
     auto in = told->in();
     EXPECT_EQ(in.i32(), kept.pid());
     EXPECT_EQ(in.u32() != 0, kept.single_id());
+    EXPECT_EQ(in.u32(), kept.single_id() ? 0U : kSlices);
     EXPECT_THAT(in.text(), StartsWith("0 0 1\n"));
     EXPECT_THAT(in.text(), StartsWith("0 0 1\n"));
     EXPECT_TRUE(in.finished());
@@ -335,6 +338,61 @@ TEST_F(Keeper, TheHostsNetworkIsTheHosts) {
         "launched");
     EXPECT_EQ(out.rest(), fs::read_symlink("/proc/self/ns/net").string() + "\n");
     EXPECT_EQ(client.event(KeeperKind::exited, "one"), exited(0));
+}
+
+// The real uid of a process, as the host counts.
+std::string ids_of(pid_t pid) {
+    const auto status = read_file("/proc/" + std::to_string(pid) + "/status");
+    const auto line = status.find("\nUid:\t") + 6;
+    return status.substr(line, status.find('\t', line) - line);
+}
+
+TEST_F(Keeper, ContainersWithIdsOfTheirOwnAreStrangersToAll) {
+    Kept kept;
+    if (kept.single_id())
+        GTEST_SKIP() << "the account has no subordinate ids";
+    auto client = kept.greet();
+    std::set<std::string> users{std::to_string(::getuid())};
+    for (const auto* id : {"one", "two", "host"}) {
+        const auto cell = "cell-of-" + std::string(id);
+        ASSERT_EQ(kept.prepare(client, cell, id == std::string("host"), true), "done");
+        Pipe out;
+        ASSERT_EQ(kept.launch_in(client, cell, id, {.arguments = {"ids"}, .out = out.writer()}), "launched");
+        const auto told = out.rest();
+        EXPECT_THAT(told, HasSubstr("0:0\n")) << "root of its own";
+        EXPECT_EQ(client.event(KeeperKind::exited, id), exited(0));
+        ASSERT_EQ(kept.prepare(client, cell + "-2", id == std::string("host"), true), "done");
+        ASSERT_EQ(kept.launch_in(client, cell + "-2", std::string(id) + "-2", {.arguments = {"sleep", "60"}}),
+                  "launched");
+    }
+    std::vector<Listed> listed;
+    (void) kept.greet(&listed);
+    for (const auto& one : listed)
+        if (one.phase == wire::ContainerPhase::running)
+            EXPECT_TRUE(users.insert(ids_of(one.pid)).second) << one.id << " has the ids of another";
+    EXPECT_EQ(users.size(), 4U);
+    // An exec joins as root of the container, too.
+    Pipe out;
+    ASSERT_EQ(kept.exec(client, "one-2", "exec", {.arguments = {"ids"}, .out = out.writer()}), "launched");
+    EXPECT_THAT(out.rest(), HasSubstr("0:0\n"));
+}
+
+TEST_F(Keeper, SlicesAreUsedUpAndComeBack) {
+    Kept kept;
+    if (kept.single_id())
+        GTEST_SKIP() << "the account has no subordinate ids";
+    auto client = kept.greet();
+    for (std::uint32_t i = 0; i < kSlices; ++i)
+        ASSERT_EQ(kept.prepare(client, "cell" + std::to_string(i), false, true), "done") << i;
+    EXPECT_THAT(kept.prepare(client, "more", false, true), StartsWith("error " + std::to_string(EUSERS)));
+    EXPECT_EQ(kept.prepare(client, "shared"), "done") << "the user's ids are never used up";
+    EXPECT_EQ(client.outcome(KeeperKind::discard, text("cell7")), "done");
+    EXPECT_TRUE(client.event(KeeperKind::cell_lost, "cell7"));
+    EXPECT_EQ(kept.prepare(client, "again", false, true), "done");
+    ASSERT_EQ(kept.launch_in(client, "again", "one", {.arguments = {"exit", "0"}}), "launched");
+    EXPECT_EQ(client.event(KeeperKind::exited, "one"), exited(0));
+    EXPECT_EQ(kept.prepare(client, "once-more", false, true), "done");
+    EXPECT_THAT(kept.prepare(client, "more", false, true), StartsWith("error " + std::to_string(EUSERS)));
 }
 
 TEST_F(Keeper, AClientThatGoesTakesItsCellsButNotItsContainers) {

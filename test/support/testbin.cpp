@@ -395,7 +395,7 @@ const std::map<std::string, long (*)()> kCalls = {
     {"setns", [] { return static_cast<long>(setns(-1, 0)); }},
     {"fork", [] { return clone_into(0); }},
     {"mount", [] { return static_cast<long>(mount("none", "/tmp", "tmpfs", 0, nullptr)); }},
-    {"umount", [] { return static_cast<long>(umount2("/nowhere", 0)); }},
+    {"umount", [] { return static_cast<long>(umount2("/tmp", 0)); }},
     {"open_tree", [] { return syscall(SYS_open_tree, AT_FDCWD, "/nowhere", 0); }},
     {"fsopen", [] { return syscall(SYS_fsopen, "nothing", 0); }},
     {"alg", [] { return static_cast<long>(socket(AF_ALG, SOCK_SEQPACKET, 0)); }},

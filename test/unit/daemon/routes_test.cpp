@@ -64,10 +64,10 @@ TEST_F(Routes, ShowsWhatIsolatesAContainer) {
     });
     const auto answer = ask("GET", "/v1/containers/id0");
     for (const auto* part :
-         {R"("namespaces":{"user":4026532000})", R"("uid_map":[{"count":1,"inside":0,"outside":1000}])",
+         {R"("namespaces":{"user":4026532000})", R"("uid_map":[{"inside":0,"outside":1000,"count":1}])",
           R"("capabilities":{"effective":["CAP_CHOWN"]})", R"("masked_paths":["/proc/kcore"])",
-          R"({"options":["ro"],"propagation":"private","target":"/proc/kcore","type":"tmpfs"})",
-          R"("limits":{"core file size":{"hard":"0","soft":"0","unit":"bytes"}})"})
+          R"({"target":"/proc/kcore","type":"tmpfs","options":["ro"],"propagation":"private"})",
+          R"("limits":{"core file size":{"soft":"0","hard":"0","unit":"bytes"}})"})
         EXPECT_THAT(answer, HasSubstr(part));
     on_loop([&] { fake_.isolated = fail(ErrorKind::system, "no /proc"); });
     const auto without = ask("GET", "/v1/containers/id0");

@@ -39,6 +39,8 @@ TEST(Json, SurvivesTheRoundTripOfSmallFiles) {
              "security.io_uring = true",
              "security = { io_uring = false }",
              "security.tmp_noexec = true",
+             "security.ids = 'own'",
+             "security.ids = 'user'",
              "health = { command = ['x'], interval = '1ms' }",
              "env.'schlüssel \\ \"' = \"\\n\\t\\u0001\\U0001f980\"",
          }) {

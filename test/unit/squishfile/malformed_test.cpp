@@ -296,6 +296,7 @@ TEST(Malformed, LimitsAndSecurityAreRefused) {
         {"security.seccomp = ''", 1, 20, "must be one of 'default'"},
         {"security.io_uring = 1", 1, 21, "'security.io_uring' must be true or false"},
         {"security.tmp_noexec = 'yes'", 1, 23, "'security.tmp_noexec' must be true or false"},
+        {"security.ids = 'mine'", 1, 16, "'security.ids' must be one of 'auto', 'own', 'user', not 'mine'"},
         {"[security]\nseccomp = 'unconfined'\nio_uring = true", 3, 12, "goes with seccomp = \"default\" only"},
         {"[security]\nio_uring = true\nseccomp = './p.json'", 2, 12, "goes with seccomp = \"default\" only"},
         {"security.capabilities = ['NET_ADMN']", 1, 26,
