@@ -207,7 +207,7 @@ limit 0 18446744073709551615
 limit 2 18446744073709551615
 limit 1 18446744073709551615
 limit 10 18446744073709551615
-limit 6 18446744073709551615
+limit 6 4096
 limit 5 18446744073709551615
 limit 11 18446744073709551615
 run /app/app
@@ -291,6 +291,16 @@ TEST(LaunchPlan, AKernelWithoutTimeNamespacesGetsNoClockAndASmallMachineItsOwnLi
     const auto text = launch_text(plan_of(kRun, old));
     EXPECT_THAT(text, Not(HasSubstr("clock")));
     EXPECT_THAT(text, HasSubstr("limit 7 512\n"));
+}
+
+TEST(LaunchPlan, HalfOfWhatTheUserHasOfInotifyIsForOneContainer) {
+    auto counted = machine();
+    EXPECT_THAT(plan_text(make_prelude(counted, true)), Not(HasSubstr("inotify"))) << "a kernel that does not say";
+    counted.inotify_instances = 128;
+    counted.inotify_watches = 8193;
+    const auto text = plan_text(make_prelude(counted, true));
+    EXPECT_THAT(text, HasSubstr("write '64' to @proc/sys/user/max_inotify_instances\n"
+                                "write '4096' to @proc/sys/user/max_inotify_watches\nmask "));
 }
 
 TEST(ContainerPlan, TheHostsNetworkBringsTheHostsResolverAndSysfs) {
