@@ -4,7 +4,7 @@
 Each prints "ATTACK: what came back" and ends with exit code 1 where the server did what it must not. The attacks named
 siege-* hold what they have got until stdin ends, after "ready" was printed.
 """
-import array, re, resource, socket, sys
+import array, re, resource, socket, sys, time
 
 PATH = sys.argv[1]
 
@@ -164,6 +164,8 @@ def siege(open_one):
     for _ in range(1500):
         try:
             held.append(open_one())
+        except BlockingIOError:  # its queue is full
+            time.sleep(0.002)
         except (ConnectionError, TimeoutError):
             pass
     print("ready", flush=True)
