@@ -33,12 +33,6 @@ int landlock_abi() {
     return abi > 0 ? static_cast<int>(abi) : 0;
 }
 
-// /proc/sys/user, Linux 4.9; 0 where there is no such limit.
-std::uint64_t user_limit(const std::string& name) {
-    const auto text = os::read_file("/proc/sys/user/" + name);
-    return text ? parse_number(trim(*text)).value_or(0) : 0;
-}
-
 // Each container with ports costs us a few descriptors.
 void raise_descriptor_limit() {
     rlimit limit{};
@@ -55,8 +49,6 @@ Engine::Impl::Impl(asio::io_context& loop, Paths paths, EngineConfig config)
     machine_.time_namespaces = ::access("/proc/self/ns/time_for_children", F_OK) == 0;
     machine_.descriptor_limit = descriptor_limit();
     machine_.landlock = landlock_abi();
-    machine_.inotify_instances = user_limit("max_inotify_instances");
-    machine_.inotify_watches = user_limit("max_inotify_watches");
     ground_ = std::make_unique<Ground>(
         executor_, paths_, config_,
         Ground::Events{

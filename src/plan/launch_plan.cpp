@@ -201,10 +201,8 @@ PlanBuilder make_launch(const ContainerPlan& plan, const std::vector<bool>& fold
     PlanBuilder steps;
     const auto rootfs = "rootfs layer '" + printable(plan.rootfs_layer) + "'";
     steps.add(StepKind::root, {.a = 0}, "mount the " + rootfs);
-    steps.add(StepKind::attach, {.a = kDev, .text1 = "/dev"}, "mount /dev");
-    steps.add(StepKind::attach, {.a = kProc, .text1 = "/proc"}, "mount /proc");
-    if (plan.network != NetworkMode::host)
-        steps.add(StepKind::attach, {.a = kSys, .text1 = "/sys"}, "mount /sys");
+    // /tmp first, and no links on the way to the others: a rootfs whose /proc leads to /tmp, or the other way round,
+    // would have its payload write what everybody in the container takes for the kernel's word (CVE-2019-19921).
     if (plan.own_tmp) {
         steps.add(
             StepKind::new_tmpfs,
@@ -212,6 +210,14 @@ PlanBuilder make_launch(const ContainerPlan& plan, const std::vector<bool>& fold
             "mount /tmp");
         steps.add(StepKind::attach, {.a = kTmp, .text1 = "/tmp"}, "mount /tmp");
     }
+    const auto attach = [&](std::uint32_t slot, const std::string& point) {
+        steps.add(StepKind::attach, {.flags = launch::kNoLinks, .a = slot, .text1 = point},
+                  "mount " + point + " (it must not be a link in the " + rootfs + ")");
+    };
+    attach(kDev, "/dev");
+    attach(kProc, "/proc");
+    if (plan.network != NetworkMode::host)
+        attach(kSys, "/sys");
     for (std::size_t i = 0; i < plan.mounts.size(); ++i) {
         const auto& mount = plan.mounts[i];
         if (plan.own_tmp && mount.target.starts_with("/tmp/"))

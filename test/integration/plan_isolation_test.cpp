@@ -361,7 +361,7 @@ TEST_F(Isolation, APayloadThatOnlyForksComesToAnEnd) {
     EXPECT_THAT(said, HasSubstr("EAGAIN"));
     EXPECT_LT(count, kMost);
     EXPECT_GT(count, kMost - 50) << "init, the shell and testbin count, and nothing of other containers";
-    EXPECT_THAT(output_of("ulimit -p; (ulimit -p 5000) 2>&1; true"), HasSubstr("Operation not permitted"));
+    EXPECT_THAT(output_of("(ulimit -u 5000) 2>&1; true"), HasSubstr("Operation not permitted"));
     leave_out_ = [](const launch::StepView& view) {
         return is(StepKind::resource_limit)(view) && view.step->a == RLIMIT_NPROC;
     };

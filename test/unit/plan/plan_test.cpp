@@ -172,11 +172,11 @@ args = ["-v"]
 MODE = "test"
 )");
     EXPECT_EQ(launch_text(plan), R"(root @0
-attach @dev /dev
-attach @proc /proc
-attach @sys /sys
 new tmpfs @tmp mode=1777 nosuid nodev
 attach @tmp /tmp
+attach @dev /dev without links
+attach @proc /proc without links
+attach @sys /sys without links
 attach @1 /app/app
 attach @2 /etc/hostname
 attach @3 /etc/hosts
@@ -320,7 +320,7 @@ TEST(ContainerPlan, NoNetworkBringsNoResolver) {
     const auto plan = plan_of(std::string(kRun) + "[network]\nmode = \"none\"\n");
     EXPECT_TRUE(plan.files.empty());
     EXPECT_THAT(mounts_text(plan), Not(HasSubstr("resolv.conf")));
-    EXPECT_THAT(launch_text(plan), HasSubstr("attach @sys /sys\n"));
+    EXPECT_THAT(launch_text(plan), HasSubstr("attach @sys /sys without links\n"));
 }
 
 TEST(ContainerPlan, WhatTheSquishfileMountsIsNotCovered) {
