@@ -3,7 +3,6 @@
 // What must hold: nothing is read outside; what is not sound is not taken; what is sound, written again, is what was
 // read, byte by byte; a report is one only by its size, its mark and its kind.
 #include "launch/format.h"
-#include "wire/json_channel.h"
 #include "wire/keeper_messages.h"
 
 #include <cstddef>
