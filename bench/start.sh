@@ -13,6 +13,8 @@
 #   --json FILE         write the figures there as well
 #   --priority N        nice value of everything measured (0; below 0 only as root)
 #   --realtime          everything measured goes before everything else (chrt --rr 1; only as root), for a busy machine
+#   --steps N           afterwards, of N starts by the API, how long each step took
+#   --before DIR        another build folder, such as that of an earlier commit: its squish takes part as well
 #   --build DIR         the build folder to measure (build/release, built first)
 #   --install-peers     apt-get install the peers that are missing
 set -euo pipefail
@@ -33,14 +35,15 @@ cd "$ROOT"
 . scripts/setup/build.sh
 . test/lib/user.sh
 
-BUILD='' STAGE='' JSON='' PRIORITY=0 REALTIME='' INSTALL_PEERS=''
+BUILD='' BEFORE='' STAGE='' JSON='' PRIORITY=0 REALTIME='' INSTALL_PEERS=''
 MEASURE=()
 while [ $# -gt 0 ]; do
     case $1 in
-    --rounds | --warm-up | --pause | --only) MEASURE+=("$1" "${2?$1 needs a value}") && shift ;;
+    --rounds | --warm-up | --pause | --only | --steps) MEASURE+=("$1" "${2?$1 needs a value}") && shift ;;
     --json) JSON=$(cd "$CALLED_FROM" && realpath -m -s -- "${2?--json needs a file}") && shift ;;
     --priority) PRIORITY=${2?--priority needs a number} && shift ;;
     --realtime) REALTIME=1 ;;
+    --before) BEFORE=$(cd "$CALLED_FROM" && realpath "${2?--before needs a folder}") && shift ;;
     --build) BUILD=$(cd "$CALLED_FROM" && realpath "${2?--build needs a folder}") && shift ;;
     --install-peers) INSTALL_PEERS=1 ;;
     -h | --help) sed -n '2,/^set -/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" && exit 0 ;;
@@ -60,6 +63,8 @@ clean_up() {
     trap - EXIT
     if [ -n "$STAGE" ]; then
         [ ! -x "$STAGE/bin/squish" ] || as_test_user "$STAGE" "$STAGE/bin/squish" daemon stop >/dev/null 2>&1 || true
+        [ ! -x "$STAGE/before/bin/squish" ] || as_test_user "$STAGE" env XDG_RUNTIME_DIR="$STAGE/run/before" \
+            "$STAGE/before/bin/squish" daemon stop >/dev/null 2>&1 || true
         local pause # podman's, which keeps its user namespace
         if pause=$(cat "$STAGE/run/libpod/tmp/pause.pid" 2>/dev/null); then kill -KILL "$pause" 2>/dev/null || true; fi
         if ! kill_leftovers "$STAGE"; then
@@ -88,6 +93,10 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 STAGE=$(make_test_folder squish-bench)
 cmake --install "$BUILD" --prefix "$STAGE" >/dev/null || die "the installation to $STAGE failed"
+if [ -n "$BEFORE" ]; then
+    cmake --install "$BEFORE" --prefix "$STAGE/before" >/dev/null || die "the installation of $BEFORE failed"
+    MEASURE+=(--before "$STAGE/before/bin/squish")
+fi
 as_test_user "$STAGE" mkdir -p "$STAGE"/{bench,run,work} "$STAGE"/rootfs/{bin,dev,etc,proc,sys,tmp}
 if is_root; then
     mount -t tmpfs -o "mode=0700,uid=$(id -u "$TEST_USER"),gid=$(id -g "$TEST_USER")" tmpfs "$STAGE/run"

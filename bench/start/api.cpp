@@ -27,6 +27,11 @@ std::optional<std::size_t> whole_size(std::string_view answer) {
     return end + 4 + body;
 }
 
+std::string request_of(const std::string& method, const std::string& target, const std::string& body) {
+    return method + " " + target + " HTTP/1.1\r\nHost: squish\r\nContent-Type: application/json\r\nContent-Length: " +
+           std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+
 Result<std::string> read_answer(int socket) {
     std::string answer;
     char buffer[4096];
@@ -46,14 +51,28 @@ Result<std::string> read_answer(int socket) {
 
 } // namespace
 
-Result<std::string> socket_path() {
-    return TRY(find_paths()).socket;
+Result<std::string> socket_path(const std::string& run) {
+    const auto ours = TRY(find_paths());
+    if (run.empty())
+        return ours.socket;
+    return run + ours.socket.substr(ours.socket.rfind("/squish/"));
+}
+
+Result<std::string> ask_api(const std::string& path, const std::string& method, const std::string& target,
+                            const std::string& body) {
+    const auto socket = TRY(os::connect_unix(path, SOCK_STREAM));
+    const auto request = request_of(method, target, body);
+    if (::send(socket.get(), request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size()))
+        return fail_errno("send the request");
+    const auto answer = TRY(read_answer(socket.get()));
+    const auto text = answer.substr(answer.find("\r\n\r\n") + 4);
+    if (!answer.starts_with("HTTP/1.1 2"))
+        return fail(ErrorKind::start_failed, method + " " + target + ": " + text);
+    return text;
 }
 
 CreateCall::CreateCall(std::string socket, const std::string& body)
-    : socket_(std::move(socket)), request_("POST /v1/containers HTTP/1.1\r\nHost: squish\r\n"
-                                           "Content-Type: application/json\r\nContent-Length: " +
-                                           std::to_string(body.size()) + "\r\n\r\n" + body) {}
+    : socket_(std::move(socket)), request_(request_of("POST", "/v1/containers", body)) {}
 
 Result<std::uint64_t> CreateCall::operator()() const {
     const auto began = monotonic_ns();

@@ -8,8 +8,12 @@
 
 namespace squish::bench {
 
-// Where the daemon of this user listens.
-[[nodiscard]] Result<std::string> socket_path();
+// Where the daemon of this user listens; that of XDG_RUNTIME_DIR `run` where that is not empty.
+[[nodiscard]] Result<std::string> socket_path(const std::string& run = {});
+
+// One request; the body of an answer with a status of 200 to 299.
+[[nodiscard]] Result<std::string> ask_api(const std::string& socket, const std::string& method,
+                                          const std::string& target, const std::string& body = {});
 
 class CreateCall {
 public:

@@ -33,16 +33,16 @@ std::string version_of(const std::string& program) {
 }
 
 // A contestant that is a process which starts a container, waits for its end and ends itself.
-Contestant process(std::string name, std::string what, Words words) {
+Contestant process(std::string name, std::string what, Words words, Environment environment = {}) {
     Contestant out{std::move(name), std::move(what), {}, {}};
-    out.start = [words = std::move(words)]() -> Result<std::uint64_t> {
+    out.start = [words = std::move(words), environment = std::move(environment)]() -> Result<std::uint64_t> {
         static const auto nowhere = os::open_file("/dev/null", O_WRONLY);
         if (!nowhere)
             return std::unexpected(nowhere.error());
-        const auto outcome = TRY(run_process(words, nowhere->get()));
+        const auto outcome = TRY(run_process(words, nowhere->get(), environment));
         if (outcome.code == 0)
             return outcome.nanoseconds;
-        const auto again = TRY(ask_process(words)); // for its words
+        const auto again = TRY(ask_process(words, environment)); // for its words
         return fail(ErrorKind::start_failed,
                     "exit code " + std::to_string(outcome.code) + ": " + first_line(again.text));
     };
@@ -59,17 +59,61 @@ Contestant floor_call(const Place& place, const char* name, const char* what, Fl
 
 // --- squish ---------------------------------------------------------------------------------------------------------
 
-Result<std::string> make_squishfile(const Place& place, const std::string& mode) {
-    const auto path = place.work + "/" + mode + ".toml";
+Result<std::string> make_squishfile(const Place& place, const std::string& mode, bool unconfined) {
+    const auto path = place.work + "/" + mode + (unconfined ? "-unconfined" : "") + ".toml";
     TRY(write_file(path, "[layers]\nroot = { path = \"" + place.rootfs + "\", rootfs = true }\n[run]\ncommand = \"" +
-                             place.program + "\"\n[network]\nmode = \"" + mode + "\"\n"));
+                             place.program + "\"\n[network]\nmode = \"" + mode + "\"\n" +
+                             (unconfined ? "[security]\nseccomp = \"unconfined\"\n" : "")));
     return path;
 }
 
-std::string create_request(const Place& place) {
-    const Json file = {{"layers", {{"root", {{"path", place.rootfs}, {"rootfs", true}}}}},
-                       {"run", {{"command", place.program}}}};
-    return Json{{"squishfile", file}, {"remove", true}}.dump();
+std::string create_request(const Place& place, bool unconfined, bool remove) {
+    Json file = {{"layers", {{"root", {{"path", place.rootfs}, {"rootfs", true}}}}},
+                 {"run", {{"command", place.program}}}};
+    if (unconfined)
+        file["security"]["seccomp"] = "unconfined";
+    return Json{{"squishfile", file}, {"remove", remove}}.dump();
+}
+
+// The other squish has folders of its own, beside ours, and so a daemon of its own.
+std::string folder_before() {
+    const char* run = std::getenv("XDG_RUNTIME_DIR");
+    return std::string(run ? run : "") + "/before";
+}
+Result<Environment> make_environment_before() {
+    Environment changes;
+    for (const auto& [name, folder] :
+         {std::pair{"XDG_RUNTIME_DIR", ""}, std::pair{"XDG_DATA_HOME", "/data"}, std::pair{"XDG_STATE_HOME", "/state"},
+          std::pair{"XDG_CONFIG_HOME", "/config"}, std::pair{"XDG_CACHE_HOME", "/cache"}}) {
+        const auto path = folder_before() + folder;
+        TRY(os::make_dirs(path, 0700));
+        changes.push_back(std::string(name) + "=" + path);
+    }
+    return environment_with(changes);
+}
+
+// Which squish, and how: what the contestants of its name differ by.
+struct Way {
+    const char* suffix = ""; // of its name
+    bool unconfined = false;
+    bool before = false;
+};
+
+Result<Contestant> squish_run(const Place& place, const std::string& name, const std::string& what,
+                              const std::string& mode, const Way& way) {
+    return process(
+        name, what,
+        {way.before ? place.before : place.squish, "run", "--rm", TRY(make_squishfile(place, mode, way.unconfined))},
+        way.before ? TRY(make_environment_before()) : Environment());
+}
+
+// Starts the daemon where none runs; the socket.
+Result<std::string> need_daemon(const Place& place, const Way& way) {
+    const auto daemon = way.before ? TRY(ask_process({place.before, "daemon", "start"}, TRY(make_environment_before())))
+                                   : TRY(ask_process({place.squish, "daemon", "start"}));
+    if (daemon.code != 0)
+        return fail(ErrorKind::unavailable, first_line(daemon.text));
+    return socket_path(way.before ? folder_before() : "");
 }
 
 // --- peers that take an OCI bundle
@@ -117,6 +161,10 @@ Contestant podman(const Place& place, const std::string& program, const std::str
 // --- everybody
 // ----------------------------------------------------------------------------------------------------------
 
+constexpr const char* kSquishApi = "squish API";
+constexpr Way kUnconfined{.suffix = ", unconfined", .unconfined = true, .before = false};
+constexpr Way kBefore{.suffix = ", before", .unconfined = false, .before = true};
+
 struct Entry {
     std::string name;
     std::string needs; // a program that must be installed; empty: nothing
@@ -132,12 +180,22 @@ std::vector<Entry> all_entries(const Place& place) {
                          return process(name, what, words);
                      }};
     };
-    const auto squish = [&](const char* name, const char* what, const char* mode) {
+    const auto squish = [&](const std::string& name, const char* what, const char* mode, const Way& way = {}) {
+        return Entry{name, "", [=](const std::string&) { return squish_run(place, name, what, mode, way); }};
+    };
+    const auto api = [&](const Way& way) {
+        const auto name = std::string(kSquishApi) + way.suffix;
         return Entry{name, "", [=](const std::string&) -> Result<Contestant> {
-                         return process(name, what, {place.squish, "run", "--rm", TRY(make_squishfile(place, mode))});
+                         const auto socket = TRY(need_daemon(place, way));
+                         return Contestant{name,
+                                           "POST /v1/containers until the answer: the payload has been executed",
+                                           {},
+                                           [call = CreateCall(socket, create_request(place, way.unconfined, true))] {
+                                               return call();
+                                           }};
                      }};
     };
-    return {
+    std::vector<Entry> entries{
         {"fork+exec", "",
          [=](const std::string&) -> Result<Contestant> {
              return process("fork+exec", "the payload alone", {place.rootfs + place.program});
@@ -150,17 +208,10 @@ std::vector<Entry> all_entries(const Place& place) {
         whole_floor(kFloor, "the same calls, whole process", {"--network"}),
         whole_floor("floor, no network", "the same without a network namespace", {}),
         squish(kSquish, "whole process, warm daemon, bridged network", "bridge"),
+        squish("squish run, unconfined", "the same without a system call filter", "bridge", kUnconfined),
         squish("squish run, none", "whole process, warm daemon, own network namespace", "none"),
-        {"squish API", "",
-         [=](const std::string&) -> Result<Contestant> {
-             const auto daemon = TRY(ask_process({place.squish, "daemon", "start"}));
-             if (daemon.code != 0)
-                 return fail(ErrorKind::unavailable, first_line(daemon.text));
-             return Contestant{"squish API",
-                               "POST /v1/containers until the answer: the payload has been executed",
-                               {},
-                               [call = CreateCall(TRY(socket_path()), create_request(place))] { return call(); }};
-         }},
+        api({}),
+        api(kUnconfined),
         {"bwrap", "bwrap",
          [=](const std::string& program) -> Result<Contestant> {
              return process("bwrap", "--unshare-all, read-only rootfs, proc, dev",
@@ -177,6 +228,12 @@ std::vector<Entry> all_entries(const Place& place) {
         {"podman run, slirp4netns", "podman",
          [=](const std::string& program) -> Result<Contestant> { return podman(place, program, "slirp4netns"); }},
     };
+    if (!place.before.empty()) {
+        entries.push_back(
+            squish("squish run, before", "the other squish, with a daemon of its own", "bridge", kBefore));
+        entries.push_back(api(kBefore));
+    }
+    return entries;
 }
 
 Result<Contestant> admit(const Place& place, const Entry& entry) {
@@ -206,6 +263,12 @@ Result<Field> make_field(const Place& place, const std::vector<std::string>& wan
             field.contestants.push_back(std::move(*admitted));
         else
             field.skipped.push_back({entry.name, admitted.error().text()});
+    }
+    for (const auto& way : {Way{}, kUnconfined, kBefore}) {
+        const auto name = std::string(kSquishApi) + way.suffix;
+        if (std::ranges::any_of(field.contestants, [&](const Contestant& one) { return one.name == name; }))
+            field.stepped.push_back({name, TRY(socket_path(way.before ? folder_before() : "")),
+                                     create_request(place, way.unconfined, false)});
     }
     if (field.contestants.empty())
         return fail(ErrorKind::unsupported,

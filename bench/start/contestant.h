@@ -16,7 +16,8 @@ struct Place {
     std::string floor;  // the program
     std::string rootfs; // holds `program`, /proc, /dev, /sys, /tmp, /etc
     std::string program = "/bin/true";
-    std::string work; // for bundles and squishfiles
+    std::string work;   // for bundles and squishfiles
+    std::string before; // another squish, such as that of an earlier commit; empty: none
 };
 
 struct Contestant {
@@ -27,6 +28,13 @@ struct Contestant {
     std::function<Result<std::uint64_t>()> start;
 };
 
+// One whose steps the daemon itself takes the time of, by what it tells of a container.
+struct Stepped {
+    std::string name;
+    std::string socket;  // of its daemon, which runs
+    std::string request; // POST /v1/containers
+};
+
 struct Skipped {
     std::string name;
     std::string reason;
@@ -34,6 +42,7 @@ struct Skipped {
 
 struct Field {
     std::vector<Contestant> contestants; // those that start a container successfully
+    std::vector<Stepped> stepped;        // those of them that tell
     std::vector<Skipped> skipped;
 };
 

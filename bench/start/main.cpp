@@ -9,6 +9,7 @@
 #include "measure.h"
 #include "os/file.h"
 #include "report.h"
+#include "steps.h"
 
 #include <cerrno>
 #include <cstdio>
@@ -29,11 +30,13 @@ constexpr const char* kUsage =
     "  --pause MS    rest after each start (10)\n"
     "  --only NAME   this contestant; may be repeated (all)\n"
     "  --json FILE   write the figures there as well\n"
+    "  --steps N     afterwards, of N starts by the API: how long each step took (0)\n"
+    "  --before P    another squish, to be compared with\n"
     "  --program P   the path of the payload within the rootfs (/bin/true)\n";
 
 struct Options {
     Place place;
-    unsigned rounds = 50, warm_up = 5, pause_ms = 10;
+    unsigned rounds = 50, warm_up = 5, pause_ms = 10, steps = 0;
     std::vector<std::string> only;
     std::string json;
 };
@@ -48,7 +51,7 @@ Result<unsigned> parse_count(const char* text) {
 }
 
 Result<Options> parse(int argc, char** argv) {
-    enum Key : int { squish = 256, floor, rootfs, program, work, rounds, warm_up, pause, only, json };
+    enum Key : int { squish = 256, floor, rootfs, program, work, rounds, warm_up, pause, only, json, steps, before };
     static constexpr option kOptions[] = {{"squish", required_argument, nullptr, squish},
                                           {"floor", required_argument, nullptr, floor},
                                           {"rootfs", required_argument, nullptr, rootfs},
@@ -59,6 +62,8 @@ Result<Options> parse(int argc, char** argv) {
                                           {"pause", required_argument, nullptr, pause},
                                           {"only", required_argument, nullptr, only},
                                           {"json", required_argument, nullptr, json},
+                                          {"steps", required_argument, nullptr, steps},
+                                          {"before", required_argument, nullptr, before},
                                           {nullptr, 0, nullptr, 0}};
     Options out;
     for (int key; (key = ::getopt_long(argc, argv, "", kOptions, nullptr)) != -1;) {
@@ -93,6 +98,12 @@ Result<Options> parse(int argc, char** argv) {
         case json:
             out.json = optarg;
             break;
+        case steps:
+            out.steps = TRY(parse_count(optarg));
+            break;
+        case before:
+            out.place.before = optarg;
+            break;
         default:
             return fail(ErrorKind::invalid, kUsage);
         }
@@ -103,12 +114,6 @@ Result<Options> parse(int argc, char** argv) {
     if (optind != argc || out.rounds == 0)
         return fail(ErrorKind::invalid, kUsage);
     return out;
-}
-
-void rest(unsigned milliseconds) {
-    timespec time{milliseconds / 1000, static_cast<long>(milliseconds % 1000) * 1'000'000};
-    while (::nanosleep(&time, &time) < 0 && errno == EINTR) {
-    }
 }
 
 Report measure(const Options& options, Field field) {
@@ -144,7 +149,11 @@ Result<bool> run(int argc, char** argv) {
     const auto options = TRY(parse(argc, argv));
     if (::geteuid() == 0)
         return fail(ErrorKind::invalid, "starts are measured as an unprivileged user", "use bench/start.sh");
-    const auto report = measure(options, TRY(make_field(options.place, options.only)));
+    auto field = TRY(make_field(options.place, options.only));
+    const auto stepped = field.stepped;
+    auto report = measure(options, std::move(field));
+    if (options.steps > 0)
+        report.steps = TRY(measure_steps(stepped, options.steps, options.pause_ms));
     std::fputs(to_table(report).c_str(), stdout);
     if (!options.json.empty()) {
         const auto file = TRY(os::open_file(options.json, O_WRONLY | O_CREAT | O_TRUNC, 0644));

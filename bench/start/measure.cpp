@@ -2,6 +2,7 @@
 
 #include "base/unique_fd.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <ctime>
@@ -35,6 +36,16 @@ private:
     posix_spawn_file_actions_t actions_{};
 };
 
+// As execve(2) takes them; borrowed.
+std::vector<char*> pointers(const std::vector<std::string>& words) {
+    std::vector<char*> out;
+    out.reserve(words.size() + 1);
+    for (const auto& word : words)
+        out.push_back(const_cast<char*>(word.c_str()));
+    out.push_back(nullptr);
+    return out;
+}
+
 } // namespace
 
 std::uint64_t monotonic_ns() {
@@ -43,17 +54,26 @@ std::uint64_t monotonic_ns() {
     return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
-Result<Outcome> run_process(const std::vector<std::string>& words, int output) {
+Environment environment_with(const Environment& changes) {
+    auto out = changes;
+    for (char** at = environ; *at; ++at) {
+        const std::string_view entry(*at);
+        const auto name = entry.substr(0, entry.find('=') + 1);
+        if (std::ranges::none_of(changes, [&](const std::string& one) { return one.starts_with(name); }))
+            out.emplace_back(entry);
+    }
+    return out;
+}
+
+Result<Outcome> run_process(const std::vector<std::string>& words, int output, const Environment& environment) {
     const Streams streams(output);
-    std::vector<char*> arguments;
-    arguments.reserve(words.size() + 1);
-    for (const auto& word : words)
-        arguments.push_back(const_cast<char*>(word.c_str()));
-    arguments.push_back(nullptr);
+    auto arguments = pointers(words);
+    auto variables = pointers(environment);
 
     const auto began = monotonic_ns();
     pid_t pid = 0;
-    if (const int error = ::posix_spawn(&pid, arguments[0], streams.get(), nullptr, arguments.data(), environ))
+    if (const int error = ::posix_spawn(&pid, arguments[0], streams.get(), nullptr, arguments.data(),
+                                        environment.empty() ? environ : variables.data()))
         return fail_errno("start '" + words[0] + "'", error);
     int status = 0;
     while (::waitpid(pid, &status, 0) < 0)
@@ -63,15 +83,21 @@ Result<Outcome> run_process(const std::vector<std::string>& words, int output) {
     return Outcome{took, WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status)};
 }
 
-Result<Told> ask_process(const std::vector<std::string>& words) {
+Result<Told> ask_process(const std::vector<std::string>& words, const Environment& environment) {
     const UniqueFd file(::memfd_create("told", MFD_CLOEXEC)); // a pipe would wait for a daemon that inherited it
     if (!file)
         return fail_errno("memfd_create");
-    const auto outcome = TRY(run_process(words, file.get()));
+    const auto outcome = TRY(run_process(words, file.get(), environment));
     Told told{outcome.code, std::string(kMostTold, '\0')};
     const auto got = ::pread(file.get(), told.text.data(), kMostTold, 0);
     told.text.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
     return told;
+}
+
+void rest(unsigned milliseconds) {
+    timespec time{milliseconds / 1000, static_cast<long>(milliseconds % 1000) * 1'000'000};
+    while (::nanosleep(&time, &time) < 0 && errno == EINTR) {
+    }
 }
 
 std::string find_program(const std::string& name) {

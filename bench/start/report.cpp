@@ -58,6 +58,15 @@ std::string to_table(const Report& report) {
     }
     for (const auto& [name, reason] : report.skipped)
         out += formatted("%-24s skipped: %s\n", name.c_str(), reason.c_str());
+    for (const auto& [name, steps] : report.steps) {
+        out += formatted("\n%-24s", (name + ", ms").c_str());
+        for (const auto& [step, times] : steps)
+            out += formatted(" %9s", step.c_str());
+        out += formatted("\n%-24s", "p50");
+        for (const auto& [step, times] : steps)
+            out += formatted(" %9.3f", times.p50 / 1000);
+        out += "\n";
+    }
     return out;
 }
 
@@ -90,6 +99,9 @@ std::string to_json(const Report& report) {
                                       {"max_us", one.times.most},
                                       {"to_floor", ratio_json(one.times.p50, floor)},
                                       {"to_squish", ratio_json(one.times.p50, squish)}});
+    for (const auto& [name, steps] : report.steps)
+        for (const auto& [step, times] : steps)
+            out["steps"][name][step] = {{"count", times.count}, {"p50_us", times.p50}, {"p99_us", times.p99}};
     for (const auto& [name, reason] : report.skipped)
         out["skipped"].push_back({{"name", name}, {"reason", reason}});
     return out.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";

@@ -17,6 +17,12 @@ struct Figures {
     std::string failure; // the first one's words
 };
 
+// What the daemon says that the steps of a start took (`squish inspect`: "timings").
+struct StepFigures {
+    std::string name; // of the contestant
+    std::vector<std::pair<std::string, Summary>> steps;
+};
+
 struct Report {
     Machine machine;
     std::string date;
@@ -24,6 +30,7 @@ struct Report {
     unsigned rounds = 0, warm_up = 0, pause_ms = 0;
     std::vector<Figures> figures;
     std::vector<Skipped> skipped;
+    std::vector<StepFigures> steps = {};
 };
 
 [[nodiscard]] std::string to_table(const Report& report);

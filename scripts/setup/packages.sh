@@ -8,7 +8,7 @@ declare -A PACKAGES=(
         python3 busybox-static musl ca-certificates tzdata"
     [runtime]="slirp4netns uidmap curl"
     [test]="bats minisign zip zstd procps util-linux iproute2 musl-tools mandoc shellcheck clang-19 clang-tidy-19 clang-format-19
-        libclang-rt-19-dev nginx-light wrk redis-server redis-tools"
+        libclang-rt-19-dev nginx-light wrk redis-server redis-tools postgresql-15 nodejs make perl openssl"
     [bench]="bubblewrap crun runc podman iperf3 wrk nginx-light"
     [sdks]="patchelf python3"
 )

@@ -7,8 +7,6 @@ using wire::Json;
 namespace {
 
 std::uint32_t number_of(const Json& body, const char* member) {
-    if (!body.is_object())
-        return 0;
     const auto found = body.find(member);
     return found != body.end() && found->is_number_unsigned() ? found->get<std::uint32_t>() : 0;
 }
@@ -20,25 +18,25 @@ HelperClient::HelperClient(const asio::any_io_executor& executor, std::string na
     : link_(Link::make(
           executor, std::move(name), std::move(socket), wire::kMaxMessageBytes,
           [](const os::Message& message) -> std::uint32_t {
-              const auto body = Json::parse(message.bytes, nullptr, false);
-              return body.is_object() && body.contains("event") ? 0 : number_of(body, "seq");
+              const auto body = wire::parse_message(message.bytes);
+              return !body || body->contains("event") ? 0 : number_of(*body, "seq");
           },
           [listeners = listeners_, on_event = std::move(on_event)](const os::Message& message) {
-              const auto body = Json::parse(message.bytes, nullptr, false);
-              if (!body.is_object())
+              const auto body = wire::parse_message(message.bytes);
+              if (!body)
                   return;
-              if (body.value("event", Json()) != "progress") {
+              if (body->value("event", Json()) != "progress") {
                   if (on_event)
-                      on_event(body);
+                      on_event(*body);
                   return;
               }
-              const auto number = number_of(body, "request");
+              const auto number = number_of(*body, "request");
               // A helper with a single job does not number it.
               const auto found = number == 0 ? listeners->begin() : listeners->find(number);
               if (found == listeners->end() || !found->second)
                   return;
               const auto told = found->second; // it may end the request, and with it the entry
-              told(body);
+              told(*body);
           },
           std::move(on_closed))) {}
 
@@ -58,7 +56,7 @@ Task<wire::JsonMessage> HelperClient::ask(Json request, std::vector<int> fds, st
     if (!message)
         co_return std::unexpected(std::move(message).error());
     wire::JsonMessage out;
-    out.body = Json::parse(message->bytes, nullptr, false);
+    CO_TRY_TO(out.body, wire::parse_message(message->bytes));
     out.fds = std::move(message->fds);
     CO_TRY(wire::check_answer(out.body));
     co_return out;

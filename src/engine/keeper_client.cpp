@@ -8,6 +8,14 @@ namespace squish {
 using wire::keeper_message;
 using wire::KeeperKind;
 
+namespace {
+
+std::unexpected<Error> malformed() {
+    return fail(ErrorKind::unavailable, "malformed answer of the keeper");
+}
+
+} // namespace
+
 KeeperClient::KeeperClient(const asio::any_io_executor& executor, UniqueFd socket, Events events)
     : events_(std::move(events)) {
     link_ = Link::make(
@@ -25,103 +33,82 @@ std::uint32_t KeeperClient::classify(const os::Message& message) {
 }
 
 void KeeperClient::on_event(os::Message message) {
-    wire::Reader in(message.bytes);
-    const auto kind = static_cast<KeeperKind>(in.u32());
-    (void) in.u32();
-    auto text = in.text();
-    switch (kind) {
+    auto told = wire::read_keeper_reply(message.bytes);
+    if (!told.sound)
+        return;
+    switch (told.kind) {
     case KeeperKind::container: {
-        KeptContainer kept{std::move(text), static_cast<wire::ContainerPhase>(in.u32()), in.i32(), in.i32(), {}};
+        KeptContainer kept{std::move(told.text), told.phase, told.pid, told.status, {}};
         if (!message.fds.empty())
             kept.pidfd = Pidfd(std::move(message.fds[0]));
-        if (in.finished() && listing_)
+        if (listing_)
             listing_->push_back(std::move(kept));
         return;
     }
     case KeeperKind::exited:
-        if (const auto status = in.i32(); in.finished())
-            events_.exited(std::move(text), status);
-        return;
+        return events_.exited(std::move(told.text), told.status);
     case KeeperKind::helper_exited:
-        if (const auto status = in.i32(); in.finished())
-            events_.helper_exited(std::move(text), status);
-        return;
+        return events_.helper_exited(std::move(told.text), told.status);
     case KeeperKind::cell_lost:
-        if (in.finished())
-            events_.cell_lost(std::move(text));
-        return;
+        return events_.cell_lost(std::move(told.text));
     default:
         return;
     }
 }
 
-Task<os::Message> KeeperClient::ask(std::uint32_t number, const wire::Writer& request, std::vector<int> fds) {
+Task<KeeperClient::Answer> KeeperClient::ask(std::uint32_t number, const wire::Writer& request, std::vector<int> fds) {
     CO_TRY_TO(auto message, co_await link_->ask(number, request.bytes(), std::move(fds), std::chrono::seconds(20)));
-    wire::Reader in(message.bytes);
-    if (static_cast<KeeperKind>(in.u32()) == KeeperKind::error) {
-        (void) in.u32();
-        const auto code = in.i32();
-        auto text = in.text();
-        co_return std::unexpected(Error{ErrorKind::system, std::move(text), {}, code});
-    }
-    co_return message;
+    Answer answer{wire::read_keeper_reply(message.bytes), std::move(message.fds)};
+    if (!answer.reply.sound)
+        co_return malformed();
+    if (answer.reply.kind == KeeperKind::error)
+        co_return std::unexpected(Error{ErrorKind::system, std::move(answer.reply.text), {}, answer.reply.error});
+    co_return answer;
 }
 
 Task<void> KeeperClient::ask_done(std::uint32_t number, wire::Writer request, std::vector<int> fds) {
-    CO_TRY(co_await ask(number, request, std::move(fds)));
+    CO_TRY_TO(const auto answer, co_await ask(number, request, std::move(fds)));
+    if (answer.reply.kind != KeeperKind::done)
+        co_return malformed();
     co_return Result<void>{};
 }
 
 Task<KeeperFacts> KeeperClient::hello(std::vector<KeptContainer>& containers) {
     const auto number = link_->next_number();
     listing_ = &containers;
-    auto answer = co_await ask(number, keeper_message(KeeperKind::hello, number).u32(wire::kKeeperVersion));
+    auto asked = co_await ask(number, keeper_message(KeeperKind::hello, number).u32(wire::kKeeperVersion));
     listing_ = nullptr;
-    CO_TRY_TO(const auto message, std::move(answer));
-    wire::Reader in(message.bytes);
-    (void) in.u64();
-    KeeperFacts facts;
-    facts.pid = in.i32();
-    facts.single_id = in.u32() != 0;
-    facts.slices = in.u32();
-    facts.uid_map = in.text();
-    facts.gid_map = in.text();
-    if (!in.finished())
-        co_return fail(ErrorKind::unavailable, "malformed answer of the keeper");
-    co_return facts;
+    CO_TRY_TO(auto answer, std::move(asked));
+    auto& reply = answer.reply;
+    if (reply.kind != KeeperKind::hello_done)
+        co_return malformed();
+    co_return KeeperFacts{reply.pid, reply.single_id, reply.slices, std::move(reply.uid_map), std::move(reply.gid_map)};
 }
 
 Task<Pidfd> KeeperClient::prepare(std::string cell, std::uint32_t kind, std::vector<int> fds) {
     const auto number = link_->next_number();
-    CO_TRY_TO(auto message,
+    CO_TRY_TO(auto answer,
               co_await ask(number, keeper_message(KeeperKind::prepare, number).text(cell).u32(kind), std::move(fds)));
-    if (message.fds.size() != 1)
-        co_return fail(ErrorKind::unavailable, "malformed answer of the keeper");
-    co_return Pidfd(std::move(message.fds[0]));
+    if (answer.reply.kind != KeeperKind::fds || answer.fds.size() != 1)
+        co_return malformed();
+    co_return Pidfd(std::move(answer.fds[0]));
 }
 
 Task<Launched> KeeperClient::start(std::uint32_t number, wire::Writer request, std::vector<int> fds,
                                    FailedStep& failed) {
-    CO_TRY_TO(auto message, co_await ask(number, request, std::move(fds)));
-    wire::Reader in(message.bytes);
-    const auto kind = static_cast<KeeperKind>(in.u32());
-    (void) in.u32();
-    if (kind == KeeperKind::failed_step) {
+    CO_TRY_TO(auto answer, co_await ask(number, request, std::move(fds)));
+    const auto& reply = answer.reply;
+    if (reply.kind == KeeperKind::failed_step) {
         failed.happened = true;
-        failed.step = in.u32();
-        failed.error = in.i32();
+        failed.step = reply.step;
+        failed.error = reply.error;
         co_return fail(ErrorKind::start_failed, "a step failed");
     }
-    Launched out;
-    out.pid = in.i32();
-    out.received_ns = in.u64();
-    out.rooted_ns = in.u64();
-    out.executed_ns = in.u64();
-    out.cloned_ns = in.u64();
-    if (kind != KeeperKind::launched || !in.finished() || message.fds.size() != 1)
-        co_return fail(ErrorKind::unavailable, "malformed answer of the keeper");
-    out.pidfd = Pidfd(std::move(message.fds[0]));
-    co_return out;
+    if (reply.kind != KeeperKind::launched || answer.fds.size() != 1)
+        co_return malformed();
+    co_return Launched{reply.pid,         Pidfd(std::move(answer.fds[0])),
+                       reply.received_ns, reply.rooted_ns,
+                       reply.executed_ns, reply.cloned_ns};
 }
 
 Task<Launched> KeeperClient::launch(std::string id, std::string cell, std::vector<int> fds, FailedStep& failed) {
@@ -146,8 +133,10 @@ Task<void> KeeperClient::put(std::string name, std::vector<int> fds) {
 
 Task<std::vector<UniqueFd>> KeeperClient::take(std::string name) {
     const auto number = link_->next_number();
-    CO_TRY_TO(auto message, co_await ask(number, keeper_message(KeeperKind::take, number).text(name)));
-    co_return std::move(message.fds);
+    CO_TRY_TO(auto answer, co_await ask(number, keeper_message(KeeperKind::take, number).text(name)));
+    if (answer.reply.kind != KeeperKind::fds)
+        co_return malformed();
+    co_return std::move(answer.fds);
 }
 
 Task<void> KeeperClient::watch_log(std::string id, std::uint64_t limit, std::vector<int> fds) {
@@ -157,11 +146,11 @@ Task<void> KeeperClient::watch_log(std::string id, std::uint64_t limit, std::vec
 
 Task<pid_t> KeeperClient::spawn(std::string helper, std::vector<int> fds) {
     const auto number = link_->next_number();
-    CO_TRY_TO(auto message,
+    CO_TRY_TO(const auto answer,
               co_await ask(number, keeper_message(KeeperKind::spawn, number).text(helper), std::move(fds)));
-    wire::Reader in(message.bytes);
-    (void) in.u64();
-    co_return in.i32();
+    if (answer.reply.kind != KeeperKind::spawned)
+        co_return malformed();
+    co_return answer.reply.pid;
 }
 
 Task<void> KeeperClient::shut_down() {

@@ -3,7 +3,7 @@
 
 #include "async/link.h"
 #include "base/paths.h"
-#include "wire/keeper_protocol.h"
+#include "wire/keeper_messages.h"
 
 #include <functional>
 #include <string>
@@ -72,7 +72,12 @@ public:
     [[nodiscard]] bool is_open() const { return link_->is_open(); }
 
 private:
-    [[nodiscard]] Task<os::Message> ask(std::uint32_t number, const wire::Writer& request, std::vector<int> fds = {});
+    struct Answer {
+        wire::KeeperReply reply;
+        std::vector<UniqueFd> fds;
+    };
+    // Of what is sound, and no error.
+    [[nodiscard]] Task<Answer> ask(std::uint32_t number, const wire::Writer& request, std::vector<int> fds = {});
     [[nodiscard]] Task<void> ask_done(std::uint32_t number, wire::Writer request, std::vector<int> fds = {});
     [[nodiscard]] Task<Launched> start(std::uint32_t number, wire::Writer request, std::vector<int> fds,
                                        FailedStep& failed);

@@ -3,10 +3,10 @@
 #include "keeper/twin.h"
 #include "launch/format.h"
 #include "os/process.h"
+#include "wire/keeper_messages.h"
 
 #include <cerrno>
 #include <csignal>
-#include <cstring>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
@@ -213,111 +213,72 @@ void Server::answer(int client, std::uint32_t sequence, const Result<void>& resu
 }
 
 void Server::handle(int client, os::Message message) {
-    wire::Reader in(message.bytes);
-    const auto kind = static_cast<KeeperKind>(in.u32());
-    const auto sequence = in.u32();
+    const auto request = wire::read_keeper_request(message.bytes);
+    const auto sequence = request.sequence;
+    const auto& name = request.name;
     const auto malformed = [&] { answer(client, sequence, Result<void>(fail_errno("malformed message", EBADMSG))); };
-    switch (kind) {
-    case KeeperKind::hello: {
-        const auto version = in.u32();
-        if (!in.finished())
-            return malformed();
-        if (version != wire::kKeeperVersion)
+    if (!request.sound)
+        return malformed();
+    switch (request.kind) {
+    case KeeperKind::hello:
+        if (request.version != wire::kKeeperVersion)
             return answer(client, sequence, Result<void>(fail_errno("the keeper speaks another version", EPROTO)));
         return hello(client, sequence);
-    }
     case KeeperKind::prepare: {
-        const auto cell = in.text();
-        const auto cell_kind = in.u32();
-        if (!in.finished() || cell_kind > (wire::cell_kind::kHostNetwork | wire::cell_kind::kOwnIds))
-            return malformed();
-        if (auto result = prepare(client, cell, cell_kind, std::move(message.fds)); !result)
+        if (auto result = prepare(client, name, request.cell_kind, std::move(message.fds)); !result)
             return answer(client, sequence, result);
-        const int fd = cells_.at(cell).cell.pidfd.get();
+        const int fd = cells_.at(name).cell.pidfd.get();
         return tell(client, keeper_message(KeeperKind::fds, sequence), {&fd, 1});
     }
-    case KeeperKind::launch: {
-        const auto id = in.text();
-        const auto cell = in.text();
-        if (!in.finished())
-            return malformed();
-        if (auto result = launch(client, sequence, id, cell, std::move(message.fds)); !result)
+    case KeeperKind::launch:
+        if (auto result = launch(client, sequence, name, request.other, std::move(message.fds)); !result)
             answer(client, sequence, result);
         return;
-    }
-    case KeeperKind::exec: {
-        const auto container = in.text();
-        const auto id = in.text();
-        if (!in.finished())
-            return malformed();
-        if (auto result = exec(client, sequence, container, id, std::move(message.fds)); !result)
+    case KeeperKind::exec:
+        if (auto result = exec(client, sequence, name, request.other, std::move(message.fds)); !result)
             answer(client, sequence, result);
         return;
-    }
-    case KeeperKind::signal: {
-        const auto id = in.text();
-        const auto number = in.i32();
-        return in.finished() ? answer(client, sequence, signal(id, number)) : malformed();
-    }
-    case KeeperKind::forget: {
-        const auto id = in.text();
-        return in.finished() ? answer(client, sequence, forget(id)) : malformed();
-    }
-    case KeeperKind::put: {
-        const auto name = in.text();
-        if (!in.finished() || message.fds.empty())
+    case KeeperKind::signal:
+        return answer(client, sequence, signal(name, request.signal));
+    case KeeperKind::forget:
+        return answer(client, sequence, forget(name));
+    case KeeperKind::put:
+        if (message.fds.empty())
             return malformed();
         if (store_.size() >= wire::kMaxStoredFds && !store_.contains(name))
             return answer(client, sequence, Result<void>(fail_errno("store a descriptor", ENOSPC)));
         store_[name] = std::move(message.fds);
         return answer(client, sequence, {});
-    }
     case KeeperKind::take: {
-        const auto name = in.text();
         const auto found = store_.find(name);
-        if (!in.finished())
-            return malformed();
         if (found == store_.end())
             return answer(client, sequence, Result<void>(fail_errno("take '" + name + "'", ENOENT)));
         return tell(client, keeper_message(KeeperKind::fds, sequence), borrow(found->second));
     }
-    case KeeperKind::drop: {
-        const auto name = in.text();
-        if (!in.finished())
-            return malformed();
+    case KeeperKind::drop:
         store_.erase(name);
         return answer(client, sequence, {});
-    }
     case KeeperKind::spawn: {
-        const auto name = in.text();
-        if (!in.finished())
-            return malformed();
         const auto pid = spawn(name, std::move(message.fds));
         if (!pid)
             return answer(client, sequence, Result<void>(std::unexpected(pid.error())));
         return tell(client, keeper_message(KeeperKind::spawned, sequence).i32(*pid));
     }
-    case KeeperKind::discard: {
-        const auto name = in.text();
-        if (!in.finished())
-            return malformed();
+    case KeeperKind::discard:
         if (const auto found = cells_.find(name); found != cells_.end())
             discard(found->second);
         return answer(client, sequence, {});
-    }
     case KeeperKind::watch_log: {
-        const auto id = in.text();
-        const auto limit = in.u64();
-        const auto found = processes_.find(id);
-        if (!in.finished() || found == processes_.end() || found->second.phase == ContainerPhase::exited)
+        const auto found = processes_.find(name);
+        if (found == processes_.end() || found->second.phase == ContainerPhase::exited)
             return malformed();
-        return answer(client, sequence, logs_.watch(id, std::move(message.fds), limit));
+        return answer(client, sequence, logs_.watch(name, std::move(message.fds), request.limit));
     }
     case KeeperKind::shut_down:
         answer(client, sequence, {});
         stopping_ = true;
         return;
-    default:
+    default: // no request
         return malformed();
     }
 }
@@ -402,11 +363,10 @@ void Server::on_cell_ended(const std::string& name) {
     // Why its prelude failed, for whoever wants to launch in it.
     pollfd waiting{cell.control.get(), POLLIN, 0};
     if (failed_cells_.size() < kMaxCells && ::poll(&waiting, 1, 0) > 0)
-        if (const auto message = os::receive_message(cell.control.get(), sizeof(launch::Report));
-            message && message->bytes.size() == sizeof(launch::Report)) {
+        if (const auto message = os::receive_message(cell.control.get(), sizeof(launch::Report)); message) {
             launch::Report report{};
-            std::memcpy(&report, message->bytes.data(), sizeof report);
-            if (report.kind == launch::ReportKind::failed)
+            if (launch::read_report(message->bytes.data(), message->bytes.size(), report) &&
+                report.kind == launch::ReportKind::failed)
                 failed_cells_[name] = {report.step, report.value};
         }
     cells_.erase(found);
@@ -511,7 +471,7 @@ void Server::on_report(const std::string& id) {
     // One that ended without reading its plan: the reset comes first, once, and its last words lie behind it.
     if (!message && message.error().sys_errno == ECONNRESET)
         message = os::receive_message(process.cell.control.get(), sizeof(launch::Report));
-    if (!message || message->bytes.size() != sizeof(launch::Report)) {
+    if (!message || message->peer_closed) {
         remove(process.cell.control.get());
         // An exec that closed its socket without a complaint has been executed (close-on-exec).
         if (process.is_exec() && process.phase == ContainerPhase::starting && process.client >= 0)
@@ -519,9 +479,8 @@ void Server::on_report(const std::string& id) {
         return;
     }
     launch::Report report{};
-    std::memcpy(&report, message->bytes.data(), sizeof report);
-    if (report.magic != launch::kMagic)
-        return;
+    if (!launch::read_report(message->bytes.data(), message->bytes.size(), report))
+        return; // no word of ours
     switch (report.kind) {
     case launch::ReportKind::started:
         if (process.phase == ContainerPhase::starting)

@@ -194,6 +194,18 @@ struct Report {
     std::uint64_t received_ns, rooted_ns, executed_ns; // CLOCK_MONOTONIC: plan received, pivoted, payload executed
 };
 
+// False where the bytes are no report of ours; `out` is as it was then.
+[[nodiscard]] inline bool read_report(const void* bytes, std::size_t size, Report& out) {
+    Report report{};
+    if (size != sizeof report)
+        return false;
+    __builtin_memcpy(&report, bytes, sizeof report);
+    if (report.magic != kMagic || report.kind < ReportKind::started || report.kind > ReportKind::exited)
+        return false;
+    out = report;
+    return true;
+}
+
 // A plan message: this header, with the plan's memfd as the first descriptor and the slots' descriptors behind it.
 struct PlanMessage {
     std::uint32_t magic;

@@ -4,6 +4,7 @@
 #include "os/file.h"
 #include "os/mount.h"
 #include "os/process.h"
+#include "stager/requests.h"
 
 #include <array>
 #include <cerrno>
@@ -26,13 +27,6 @@ struct SourceMount {
     bool folder;
 };
 
-Error about(Error error, const Json& mount, const std::string& source) {
-    const auto label = mount.find("label");
-    std::string what =
-        label != mount.end() && label->is_string() ? label->get<std::string>() : "'" + printable(source) + "'";
-    return std::move(error).within(what);
-}
-
 // Clones what is mounted at the user's path. The path is resolved with the user's own rights: the capabilities that we
 // hold reach no farther than the user's own ids. Must not: follow a link of /proc to somebody's root, working folder or
 // descriptors, whoever made a link to it: /proc/self would be us, and what we hold is not the user's to mount.
@@ -47,20 +41,6 @@ Result<SourceMount> open_source(const std::string& path, bool read_only) {
     TRY(os::set_mount_attributes(out.mount.get(),
                                  MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (read_only ? MOUNT_ATTR_RDONLY : 0), true));
     return out;
-}
-
-Result<std::vector<Json>> get_array(const Json& body, const char* member) {
-    const auto found = body.find(member);
-    if (found == body.end() || !found->is_array())
-        return fail(ErrorKind::invalid, std::string("message without the list '") + member + "'");
-    return found->get<std::vector<Json>>();
-}
-
-Result<network::NetworkId> get_network(const Json& body) {
-    const auto id = TRY(wire::get_integer(body, "network"));
-    if (id < 1 || id > network::kNamedNetworks)
-        return fail(ErrorKind::invalid, "malformed network");
-    return static_cast<network::NetworkId>(id);
 }
 
 std::string subnet_of(std::uint32_t first, unsigned prefix) {
@@ -91,11 +71,6 @@ Json facts_of(network::NetworkId id) {
             {"resolv_conf", network::resolv_conf_of(id)},
             {"reach4", bytes(v4, network::kAllNetworksPrefix)},
             {"reach6", bytes(network::kAllNetworks6, network::kAllNetworks6Prefix)}};
-}
-
-bool get_flag(const Json& body, const char* member) {
-    const auto found = body.find(member);
-    return found != body.end() && found->is_boolean() && found->get<bool>();
 }
 
 } // namespace
@@ -136,34 +111,27 @@ Result<Reply> Service::handle(const Json& request) {
 
 // Mounts of the user first, since their kinds decide what the skeleton must hold; then the root.
 Result<Reply> Service::stage(const Json& request) {
+    auto wanted = TRY(read_stage(request));
     Reply reply;
     std::vector<Point> points;
     Json kinds = Json::array();
     std::vector<UniqueFd> mounts;
-    for (const auto& mount : TRY(get_array(request, "mounts"))) {
-        if (!mount.is_object())
-            return fail(ErrorKind::invalid, "malformed mount");
-        const auto source = TRY(wire::get_string(mount, "source"));
-        const auto target = TRY(wire::get_string(mount, "target"));
-        auto opened = open_source(source, get_flag(mount, "read_only"));
+    for (auto& mount : wanted.mounts) {
+        auto opened = open_source(mount.source, mount.read_only);
         if (!opened)
-            return std::unexpected(about(std::move(opened).error(), mount, source));
-        if (!get_flag(mount, "nested")) // a target inside another mount must exist there; it is no point of the root
-            points.push_back({.path = target, .folder = opened->folder, .content = {}, .generated = false});
+            return std::unexpected(std::move(opened).error().within(mount.label));
+        if (!mount.nested) // a target inside another mount must exist there; it is no point of the root
+            points.push_back(
+                {.path = std::move(mount.target), .folder = opened->folder, .content = {}, .generated = false});
         kinds.push_back(opened->folder ? "folder" : "file");
         mounts.push_back(std::move(opened->mount));
     }
-    for (const auto& folder : TRY(get_array(request, "folders"))) {
-        if (!folder.is_string())
-            return fail(ErrorKind::invalid, "malformed folder");
-        points.push_back({.path = folder.get<std::string>(), .folder = true, .content = {}, .generated = false});
-    }
-    for (const auto& file : TRY(get_array(request, "files")))
-        points.push_back({.path = TRY(wire::get_string(file, "path")),
-                          .folder = false,
-                          .content = TRY(wire::get_string(file, "content")),
-                          .generated = true});
-    const auto rootfs = TRY(wire::get_string(request, "rootfs"));
+    for (auto& folder : wanted.folders)
+        points.push_back({.path = std::move(folder), .folder = true, .content = {}, .generated = false});
+    for (auto& file : wanted.files)
+        points.push_back(
+            {.path = std::move(file.path), .folder = false, .content = std::move(file.content), .generated = true});
+    const auto& rootfs = wanted.rootfs;
     auto root = rootfs_.mount(rootfs, std::move(points));
     if (!root)
         return std::unexpected(std::move(root).error().within("rootfs '" + printable(rootfs) + "'"));
@@ -176,6 +144,7 @@ Result<Reply> Service::stage(const Json& request) {
 
 // A folder with a layer each in it, as one tree of mounts: attached to a container, all appear at once.
 Result<Reply> Service::sdks(const Json& request) {
+    const auto wanted = TRY(read_sdks(request));
     const auto point = workspace_ + "/sdks";
     if (::mkdir(point.c_str(), 0700) < 0 && errno != EEXIST)
         return fail_errno("make '" + point + "'");
@@ -185,16 +154,11 @@ Result<Reply> Service::sdks(const Json& request) {
     TRY(os::attach_mount(folder.get(), bare.get()));
     auto made = [&]() -> Result<Reply> {
         const auto root = TRY(os::open_file(point, O_PATH | O_DIRECTORY));
-        for (const auto& mount : TRY(get_array(request, "mounts"))) {
-            if (!mount.is_object())
-                return fail(ErrorKind::invalid, "malformed mount");
-            const auto source = TRY(wire::get_string(mount, "source"));
-            const auto name = TRY(wire::get_string(mount, "name"));
-            if (name.empty() || name == "." || name == ".." || name.contains('/'))
-                return fail(ErrorKind::invalid, "malformed name of a layer");
-            auto opened = open_source(source, true);
+        for (const auto& mount : wanted) {
+            const auto& name = mount.name;
+            auto opened = open_source(mount.source, true);
             if (!opened)
-                return std::unexpected(about(std::move(opened).error(), mount, source));
+                return std::unexpected(std::move(opened).error().within(mount.label));
             if (opened->folder) {
                 if (::mkdirat(root.get(), name.c_str(), 0755) < 0)
                     return fail_errno("make '" + printable(name) + "'");
@@ -216,14 +180,11 @@ Result<Reply> Service::sdks(const Json& request) {
 }
 
 Result<Reply> Service::network_up(const Json& request) {
+    const auto wanted = TRY(read_network_up(request));
     network::Options options;
-    const auto mtu = TRY(wire::get_integer(request, "mtu"));
-    const auto spares = TRY(wire::get_integer(request, "spares"));
-    if (mtu < 576 || mtu > 65520 || spares < 0 || spares > 64)
-        return fail(ErrorKind::invalid, "network.up: mtu or spares out of range");
-    options.mtu = static_cast<std::uint32_t>(mtu);
-    options.rules.ipv6 = get_flag(request, "ipv6");
-    wanted_spares_ = static_cast<std::size_t>(spares);
+    options.mtu = wanted.mtu;
+    options.rules.ipv6 = wanted.ipv6;
+    wanted_spares_ = wanted.spares;
     if (!network_) {
         watch_ = TRY(network::LinkWatch::open());
         network_ = TRY(network::Network::open(options));
@@ -243,7 +204,7 @@ Result<Reply> Service::network_uplink() {
 }
 
 Result<Reply> Service::network_add(const Json& request) {
-    const auto id = TRY(get_network(request));
+    const auto id = TRY(read_network(request));
     if (!network_)
         return fail(ErrorKind::unavailable, "the network is not up");
     TRY(network_->add_network(id));
@@ -253,7 +214,7 @@ Result<Reply> Service::network_add(const Json& request) {
 }
 
 Result<Reply> Service::network_remove(const Json& request) {
-    const auto id = TRY(get_network(request));
+    const auto id = TRY(read_network(request));
     if (network_) // else there is no bridge
         TRY(network_->remove_network(id));
     return Reply{};
@@ -262,11 +223,8 @@ Result<Reply> Service::network_remove(const Json& request) {
 // What is known of networks, whether they are there or not.
 Result<Reply> Service::network_describe(const Json& request) {
     Json out = Json::array();
-    for (const auto& one : TRY(get_array(request, "networks"))) {
-        if (!one.is_number_unsigned() || one.get<std::uint64_t>() > network::kNamedNetworks)
-            return fail(ErrorKind::invalid, "malformed network");
-        out.push_back(facts_of(one.get<network::NetworkId>()));
-    }
+    for (const auto id : TRY(read_networks(request)))
+        out.push_back(facts_of(id));
     Reply reply;
     reply.fields["networks"] = std::move(out);
     return reply;
@@ -283,11 +241,7 @@ Result<Reply> Service::network_slot(const Json& request) {
         return fail(ErrorKind::unavailable, "the network is not up");
     std::vector<network::NetworkId> networks;
     if (request.contains("networks"))
-        for (const auto& one : TRY(get_array(request, "networks"))) {
-            if (!one.is_number_unsigned() || one.get<std::uint64_t>() > network::kNamedNetworks)
-                return fail(ErrorKind::invalid, "malformed network");
-            networks.push_back(one.get<network::NetworkId>());
-        }
+        networks = TRY(read_networks(request));
     const bool plain = networks.empty() || networks == std::vector<network::NetworkId>{0};
     auto slot = plain ? TRY(network_->acquire()) : TRY(network_->acquire_on(networks));
     given_.insert(slot.number);
@@ -302,26 +256,25 @@ Result<Reply> Service::network_slot(const Json& request) {
 }
 
 Result<Reply> Service::network_release(const Json& request) {
-    const auto number = TRY(wire::get_integer(request, "slot"));
-    if (!network_ || number < 0 || number > 0xFFFFFFFF)
+    const auto number = TRY(read_slot(request));
+    if (!network_)
         return fail(ErrorKind::not_found, "no such network slot");
-    given_.erase(static_cast<std::uint32_t>(number));
+    given_.erase(number);
     Reply reply;
-    reply.fields["recycled"] = TRY(network_->release(static_cast<std::uint32_t>(number)));
+    reply.fields["recycled"] = TRY(network_->release(number));
     return reply;
 }
 
 // The second uplink is there (again), and these slots may use it, besides those that may already. One whose container
 // has ended meanwhile must not be in the others' way.
 Result<Reply> Service::network_host_loopback(const Json& request) {
+    const auto slots = TRY(read_slots(request));
     if (!network_)
         return fail(ErrorKind::unavailable, "the network is not up");
     TRY(network_->set_up_host_loopback());
     Json unknown = Json::array();
-    for (const auto& slot : TRY(get_array(request, "slots"))) {
-        if (!slot.is_number_unsigned() || slot.get<std::uint64_t>() > 0xFFFFFFFF)
-            return fail(ErrorKind::invalid, "malformed slot");
-        const auto allowed = network_->allow_host_loopback(slot.get<std::uint32_t>());
+    for (const auto slot : slots) {
+        const auto allowed = network_->allow_host_loopback(slot);
         if (!allowed && allowed.error().kind != ErrorKind::not_found)
             return std::unexpected(allowed.error());
         if (!allowed)
@@ -334,10 +287,8 @@ Result<Reply> Service::network_host_loopback(const Json& request) {
 
 // A new squishd says which slots its containers use; what an old one had taken and not used comes back.
 Result<Reply> Service::network_retain(const Json& request) {
-    std::set<std::uint32_t> used;
-    for (const auto& slot : TRY(get_array(request, "slots")))
-        if (slot.is_number_unsigned())
-            used.insert(slot.get<std::uint32_t>());
+    const auto slots = TRY(read_slots(request));
+    const std::set<std::uint32_t> used(slots.begin(), slots.end());
     for (const auto slot : given_)
         if (!used.contains(slot) && network_)
             (void) network_->release(slot);

@@ -35,6 +35,13 @@ bool is_shallow(std::string_view text, int max_depth) {
     return true;
 }
 
+Result<Json> parse_message(std::string_view bytes) {
+    auto body = is_shallow(bytes, kMaxMessageDepth) ? Json::parse(bytes, nullptr, false) : Json();
+    if (!body.is_object())
+        return fail(ErrorKind::invalid, "malformed message");
+    return body;
+}
+
 Result<JsonMessage> receive_json(int socket) {
     auto message = TRY(os::receive_message(socket, kMaxMessageBytes));
     JsonMessage out;
@@ -42,11 +49,7 @@ Result<JsonMessage> receive_json(int socket) {
     out.peer_closed = message.peer_closed;
     if (message.peer_closed)
         return out;
-    if (!is_shallow(message.bytes, kMaxMessageDepth))
-        return fail(ErrorKind::invalid, "malformed message");
-    out.body = Json::parse(message.bytes, nullptr, false);
-    if (!out.body.is_object())
-        return fail(ErrorKind::invalid, "malformed message");
+    out.body = TRY(parse_message(message.bytes));
     return out;
 }
 

@@ -37,6 +37,8 @@ struct JsonMessage {
 // Receives one; malformed JSON (or JSON that is no object) is ErrorKind::invalid.
 // On a non-blocking socket "nothing there yet" is an Error with sys_errno == EAGAIN.
 [[nodiscard]] Result<JsonMessage> receive_json(int socket);
+// What a message of a helper says, for who receives it in another way: an object of no great depth, or `invalid`.
+[[nodiscard]] Result<Json> parse_message(std::string_view bytes);
 
 // {"op": name}
 [[nodiscard]] inline Json to_request(const char* op) {

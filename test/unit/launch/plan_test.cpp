@@ -237,5 +237,22 @@ TEST(Plan, NoRandomDamageLeadsOutOfThePlan) {
     EXPECT_GT(refused, 10'000) << "most damage is noticed";
 }
 
+TEST(Reports, AreTakenByTheirSizeTheirMarkAndTheirKind) {
+    const Report sent{kMagic, ReportKind::exited, 4, 256, 1, 2, 3};
+    Report got{};
+    ASSERT_TRUE(read_report(&sent, sizeof sent, got));
+    EXPECT_EQ(got.value, 256);
+    EXPECT_EQ(got.executed_ns, 3U);
+    Report none{};
+    EXPECT_FALSE(read_report(&sent, sizeof sent - 1, none));
+    for (const auto& [magic, kind] : {std::pair{kMagic + 1, 3U}, std::pair{kMagic, 0U}, std::pair{kMagic, 4U}}) {
+        auto other = sent;
+        other.magic = magic;
+        other.kind = static_cast<ReportKind>(kind);
+        EXPECT_FALSE(read_report(&other, sizeof other, none)) << magic << ' ' << kind;
+    }
+    EXPECT_EQ(none.magic, 0U) << "what is refused leaves nothing";
+}
+
 } // namespace
 } // namespace squish::launch
