@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "daemon/signals.h"
+#include "wire/json_channel.h"
 
 #include <algorithm>
 #include <csignal>
@@ -11,11 +12,16 @@ namespace squish::daemon {
 
 namespace {
 
+constexpr int kMaxBodyDepth = 64; // a squishfile's own limit is lower, and tells the place
+
 std::unexpected<Error> bad(std::string message, std::string remedy = {}) {
     return fail(ErrorKind::invalid, std::move(message), std::move(remedy));
 }
 
 Result<Json> read_object(std::string_view text, std::initializer_list<std::string_view> known) {
+    if (!wire::is_shallow(text, kMaxBodyDepth))
+        return bad("the request's body is nested too deeply: at most " + std::to_string(kMaxBodyDepth) +
+                   " levels are read");
     auto body = Json::parse(text, nullptr, false);
     if (!body.is_object())
         return bad("the request's body is no JSON object");

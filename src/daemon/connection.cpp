@@ -177,6 +177,11 @@ asio::awaitable<bool> Connection::read_request(bool first) {
             co_return broken(413, "the request's body is longer than " + std::to_string(limits_.body_bytes) + " bytes");
         if (error)
             co_return broken(400, "malformed HTTP request: " + error.message());
+        // What is left over behind the header is the beginning of a chunk's header, or of the lines after the last: the
+        // parser waits for its end, however long that takes, and counts none of it as body.
+        if (!parser.is_done() && input_.size() > limits_.header_bytes)
+            co_return broken(431, "what stands between the pieces of the request's body is longer than " +
+                                      std::to_string(limits_.header_bytes) + " bytes");
         if (parser.is_header_done() && !in_body && !parser.is_done()) {
             in_body = true;
             arm(limits_.read);
@@ -191,6 +196,14 @@ asio::awaitable<bool> Connection::read_request(bool first) {
     disarm();
 
     auto& message = parser.get();
+    // Only one of the two may say where the body ends, and in a coding that we know (RFC 9112, 6.1 and 6.3): else a
+    // further request could be hidden in this one. The parser refuses some of that, not all.
+    if (const auto coding = message.find(http::field::transfer_encoding);
+        coding != message.end() &&
+        (!boost::beast::iequals(coding->value(), "chunked") || message.count(http::field::transfer_encoding) > 1 ||
+         message.count(http::field::content_length) > 0 || message.version() < 11))
+        co_return broken(400, "malformed HTTP request: a body's length is given by Content-Length, or else by "
+                              "'Transfer-Encoding: chunked'");
     keep_alive_ = message.keep_alive();
     chunked_ = message.version() >= 11;
     request_.method = std::string(message.method_string());

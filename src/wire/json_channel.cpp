@@ -13,10 +13,7 @@ Result<void> send_json(int socket, const Json& body, std::span<const int> fds) {
     return os::send_message(socket, bytes, fds);
 }
 
-namespace {
-// Copying and destroying a value recurses by its depth: ours are flat.
-bool is_shallow(std::string_view text) {
-    constexpr int kMaxDepth = 16;
+bool is_shallow(std::string_view text, int max_depth) {
     int depth = 0;
     bool in_text = false;
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -29,7 +26,7 @@ bool is_shallow(std::string_view text) {
         } else if (c == '"') {
             in_text = true;
         } else if (c == '[' || c == '{') {
-            if (++depth > kMaxDepth)
+            if (++depth > max_depth)
                 return false;
         } else if (c == ']' || c == '}') {
             --depth;
@@ -37,7 +34,6 @@ bool is_shallow(std::string_view text) {
     }
     return true;
 }
-} // namespace
 
 Result<JsonMessage> receive_json(int socket) {
     auto message = TRY(os::receive_message(socket, kMaxMessageBytes));
@@ -46,7 +42,7 @@ Result<JsonMessage> receive_json(int socket) {
     out.peer_closed = message.peer_closed;
     if (message.peer_closed)
         return out;
-    if (!is_shallow(message.bytes))
+    if (!is_shallow(message.bytes, kMaxMessageDepth))
         return fail(ErrorKind::invalid, "malformed message");
     out.body = Json::parse(message.bytes, nullptr, false);
     if (!out.body.is_object())

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace squish::wire {
@@ -19,6 +20,11 @@ namespace squish::wire {
 using Json = nlohmann::json;
 
 inline constexpr std::size_t kMaxMessageBytes = 128 * 1024;
+inline constexpr int kMaxMessageDepth = 16; // ours are flat
+
+// False where lists and objects are nested deeper than that: copying, printing and destroying a value recurse, so what
+// comes from outside is asked before it is parsed (2 MiB of brackets are more than a stack holds).
+[[nodiscard]] bool is_shallow(std::string_view json, int max_depth);
 
 struct JsonMessage {
     Json body;

@@ -93,6 +93,54 @@ TEST_F(Protocol, RefusesABodyThatIsTooLong) {
     EXPECT_THAT(chunked.read(), StartsWith("HTTP/1.1 413"));
 }
 
+// What stands between the pieces of a body is no body: nothing else limits it.
+TEST_F(Protocol, RefusesAChunkThatNeverBegins) {
+    for (const std::string_view beginning : {"1;", "1\r\na\r\n0;", "0\r\nTrailer: "}) {
+        auto client = connect();
+        client.send("POST /v1/containers HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n");
+        client.send(beginning);
+        const std::string filler(16 << 10, 'a');
+        std::size_t sent = 0;
+        while (sent < 4 << 20 && client.send(filler))
+            sent += filler.size();
+        EXPECT_THAT(client.read(), StartsWith("HTTP/1.1 4")) << beginning;
+        EXPECT_TRUE(client.closed);
+        EXPECT_LT(sent, 4U << 20) << "squishd keeps all of it";
+    }
+}
+
+// Two of them could be taken for the body of one by whoever stands between.
+TEST_F(Protocol, RefusesARequestOfTwoLengths) {
+    for (const std::string_view lines :
+         {"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n",
+          "Content-Length: 4\r\nContent-Length: 5\r\n", "Content-Length: 4, 5\r\n", "Content-Length: +4\r\n",
+          "Content-Length: 0x4\r\n"}) {
+        auto client = connect();
+        client.send("POST /v1/networks HTTP/1.1\r\n" + std::string(lines) +
+                    "\r\n0\r\n\r\nGET /v1/version HTTP/1.1\r\n\r\n");
+        client.finish_sending();
+        const auto answer = client.read();
+        EXPECT_THAT(answer, StartsWith("HTTP/1.1 4")) << lines;
+        EXPECT_THAT(answer, ::testing::Not(HasSubstr(" 200 ")))
+            << "the second request was hidden in the first: " << lines;
+        EXPECT_TRUE(client.closed);
+    }
+}
+
+TEST_F(Protocol, RefusesABodyOfUnendingDepth) {
+    constexpr std::size_t kDepth = 900'000;
+    const auto brackets = std::string(kDepth, '[') + std::string(kDepth, ']');
+    for (const auto* key : {"squishfile", "args", "env", "lock", "terminal", "command", "unknown"}) {
+        const auto inner = std::string(R"({"squishfile":{"run":{"command":"/x"}},")") + key + "\":" + brackets + "}";
+        const auto body = std::string_view(key) == "squishfile" ? R"({"squishfile":{"x":)" + brackets + "}}" : inner;
+        auto client = connect();
+        client.send("POST /v1/containers HTTP/1.1\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n");
+        client.send(body);
+        EXPECT_THAT(client.read("}\n"), StartsWith("HTTP/1.1 400")) << key;
+    }
+    EXPECT_THAT(ask("GET", "/v1/version"), StartsWith("HTTP/1.1 200"));
+}
+
 TEST_F(Protocol, RefusesWhatIsNoHttp) {
     for (const std::string_view bytes :
          {"nonsense\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
