@@ -144,6 +144,14 @@ Result<void> make_point(int skeleton, int rootfs, const Point& point, std::vecto
 
 } // namespace
 
+Result<UniqueFd> open_of_user(const std::string& path, int flags) {
+    auto file = os::open_beneath(AT_FDCWD, path, static_cast<std::uint64_t>(flags), RESOLVE_NO_MAGICLINKS);
+    if (!file && file.error().sys_errno == ELOOP)
+        return fail_errno("open '" + printable(path) + "'", ELOOP,
+                          "links must not go in circles, nor through root, cwd, exe or fd of a process in /proc");
+    return file;
+}
+
 Result<RootfsCache> RootfsCache::open(const std::string& workspace) {
     RootfsCache cache;
     const auto tmpfs =
@@ -184,7 +192,7 @@ Result<MountFd> RootfsCache::make_merged(int rootfs, const std::string& folder, 
 
 Result<MountFd> RootfsCache::mount(const std::string& path, std::vector<Point> points) {
     std::ranges::sort(points);
-    const auto rootfs = TRY(os::open_file(path, O_PATH | O_DIRECTORY));
+    const auto rootfs = TRY(open_of_user(path, O_PATH | O_DIRECTORY));
     struct stat info{};
     if (::fstat(rootfs.get(), &info) < 0)
         return fail_errno("look at rootfs '" + printable(path) + "'");

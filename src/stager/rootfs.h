@@ -29,6 +29,9 @@ struct Point {
     auto operator<=>(const Point&) const = default;
 };
 
+// Opens what the user's path leads to. No magic link of /proc is followed: they lead by whoever looks, and that is us.
+[[nodiscard]] Result<UniqueFd> open_of_user(const std::string& path, int flags);
+
 class RootfsCache {
 public:
     // `workspace`: a folder on which the cache may mount its tmpfs (in the caller's own mount namespace).

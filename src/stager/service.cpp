@@ -34,9 +34,10 @@ Error about(Error error, const Json& mount, const std::string& source) {
 }
 
 // Clones what is mounted at the user's path. The path is resolved with the user's own rights: the capabilities that we
-// hold reach no farther than the user's own ids.
+// hold reach no farther than the user's own ids. Must not: follow a link of /proc to somebody's root, working folder or
+// descriptors, whoever made a link to it: /proc/self would be us, and what we hold is not the user's to mount.
 Result<SourceMount> open_source(const std::string& path, bool read_only) {
-    const auto source = TRY(os::open_file(path, O_PATH));
+    const auto source = TRY(open_of_user(path, O_PATH));
     struct stat info{};
     if (::fstat(source.get(), &info) < 0)
         return fail_errno("look at '" + printable(path) + "'");

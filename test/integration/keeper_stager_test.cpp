@@ -271,6 +271,25 @@ TEST_F(Stager, SourcesThatCannotBeMountedAreNamed) {
     }
 }
 
+// /proc/self is the stager itself: what it holds open, and where it is, is not the user's to mount.
+TEST_F(Stager, NoPathLeadsThroughTheStagerItself) {
+    std::vector<std::string> paths_of_its_own = {"/proc/self/root", "/proc/self/cwd/", "/proc/thread-self/root/etc",
+                                                 "/proc/self/exe"};
+    for (int fd = 0; fd < 16; ++fd)
+        paths_of_its_own.push_back("/proc/self/fd/" + std::to_string(fd));
+    for (const auto& path : paths_of_its_own) {
+        std::error_code ignored;
+        fs::remove(kept_.at("to"), ignored);
+        fs::create_symlink(path, kept_.at("to"));
+        for (const auto& source : {path, kept_.at("to")}) {
+            const auto staged = stage(paths({}), Json::array({mount(source, "/x", false)}));
+            ASSERT_FALSE(staged) << source;
+            EXPECT_THAT(staged.error().sys_errno, ::testing::AnyOf(ELOOP, ENOENT)) << source;
+            EXPECT_FALSE(stage(paths({}), Json::array(), Json::array(), source)) << source;
+        }
+    }
+}
+
 TEST_F(Stager, MountsAreOfTheKindOfTheirSource) {
     fs::create_symlink(kept_.at("folder"), kept_.at("link"));
     const auto listener = MUST(os::listen_unix(kept_.at("socket"), SOCK_STREAM));
