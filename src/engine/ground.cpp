@@ -52,6 +52,12 @@ wire::Json host_request(const char* op, std::uint32_t network, wire::Json host) 
     return host;
 }
 
+// What this user may have of it (/proc/sys/user, Linux 4.9); 0 where there is no such limit.
+std::uint64_t user_limit(const std::string& name) {
+    const auto text = os::read_file("/proc/sys/user/" + name);
+    return text ? parse_number(trim(*text)).value_or(0) : 0;
+}
+
 } // namespace
 
 using wire::to_request;
@@ -103,6 +109,8 @@ Task<void> Ground::connect_keeper(UniqueFd socket) {
     if (auto pidfd = os::open_pidfd(facts_.pid))
         keeper_pidfd_ = std::move(*pidfd);
     machine_.single_id = facts_.single_id;
+    machine_.inotify_instances = user_limit("max_inotify_instances");
+    machine_.inotify_watches = user_limit("max_inotify_watches");
     events_.connected(std::move(kept));
     co_return Result<void>{};
 }

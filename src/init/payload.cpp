@@ -323,6 +323,17 @@ long execute(const Payload& payload, const char* command) {
 
 } // namespace
 
+// Should: enter it with the payload's own rights: a folder it may not enter is an error, not a way in. Must not: follow
+// a link of /proc to what we still hold open, which may lie outside of the root (CVE-2024-21626).
+long enter_folder(const char* path) {
+    const int folder = raw::openat2(AT_FDCWD, path, O_PATH | O_DIRECTORY, RESOLVE_NO_MAGICLINKS);
+    if (folder < 0)
+        return folder;
+    const long result = raw::call(__NR_fchdir, folder);
+    raw::close(folder);
+    return result;
+}
+
 long become_payload(State& state, const char* command) {
     Payload& payload = state.payload;
     payload.argv[payload.argc] = nullptr;
@@ -343,8 +354,7 @@ long become_payload(State& state, const char* command) {
         return at(launch::kPrivileges, result);
     if (const long result = drop_privileges(payload); result < 0)
         return at(launch::kPrivileges, result);
-    // With the payload's own rights: a folder it may not enter is an error, not a way in.
-    if (const long result = raw::call(__NR_chdir, raw::arg(payload.folder ? payload.folder : "/")); result < 0)
+    if (const long result = enter_folder(payload.folder ? payload.folder : "/"); result < 0)
         return at(launch::kWorkFolder, result);
     std::uint64_t no_signals = 0;
     raw::call(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, raw::arg(&no_signals), 0, sizeof no_signals);

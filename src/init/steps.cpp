@@ -191,11 +191,13 @@ long take_root(State& state, std::uint32_t mount_slot) {
     return 0;
 }
 
-// Should: resolve the target as the container would, links included, never leaving the new root.
+// Should: resolve the target as the container would, links included where they may be, never leaving the new root.
 // Must not: follow a magic link.
-long attach(const State& state, std::uint32_t mount_slot, const char* path) {
+long attach(const State& state, std::uint32_t mount_slot, const char* path, std::uint16_t flags) {
     const int root = state.slots[launch::kSlots - 1];
-    const int target = raw::openat2(root, path, O_PATH, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+    const int target =
+        raw::openat2(root, path, O_PATH,
+                     RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | (flags & launch::kNoLinks ? RESOLVE_NO_SYMLINKS : 0));
     if (target < 0)
         return target;
     const long result = raw::move_mount(slot(state, mount_slot), target);
@@ -318,7 +320,7 @@ long perform(State& state, const StepView& view) {
     case StepKind::root:
         return take_root(state, step.a);
     case StepKind::attach:
-        return attach(state, step.a, view.text1);
+        return attach(state, step.a, view.text1, step.flags);
     case StepKind::read_only:
         return raw::mount_setattr(fd, step.c);
     case StepKind::pivot:

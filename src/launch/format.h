@@ -43,7 +43,7 @@ enum class StepKind : std::uint16_t {
 
     // --- the root ----------------------------------------------------------------------------------------------
     root = 16,      // a=slot: this detached mount becomes the new root
-    attach = 17,    // a=slot, text1=absolute path in the new root (openat2 RESOLVE_IN_ROOT)
+    attach = 17,    // a=slot, text1=absolute path in the new root (openat2 RESOLVE_IN_ROOT); flags & kNoLinks
     read_only = 18, // a=slot: remount read-only (mount_setattr), c=MOUNT_ATTR_* to set
     pivot = 19,     // the new root becomes "/", the old one is detached
 
@@ -83,6 +83,7 @@ constexpr std::uint64_t device_number(std::uint32_t major, std::uint32_t minor) 
 
 inline constexpr std::uint16_t kMayExist = 1; // directory, file: one that is there already is fine
 inline constexpr std::uint16_t kKeepGroups = 1;
+inline constexpr std::uint16_t kNoLinks = 1; // attach: a path with a link in it is an error
 
 struct PlanHeader {
     std::uint32_t magic;

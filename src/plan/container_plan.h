@@ -22,6 +22,8 @@ struct Machine {
     bool time_namespaces = true;
     int landlock = 0;                         // the ABI of Landlock that the kernel has; 0: none
     std::uint64_t descriptor_limit = 524'288; // the hard RLIMIT_NOFILE that can be given
+    std::uint64_t inotify_instances = 0;      // what the user may have of them, as may those of the user's containers
+    std::uint64_t inotify_watches = 0;        // together; 0: not known
 };
 
 // A layer as it is mounted: found, stored, or the user's own.

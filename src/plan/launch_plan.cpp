@@ -20,6 +20,7 @@ enum OwnSlot : std::uint32_t { kProc = launch::kOwnSlots, kDev, kPts, kShm, kQue
 constexpr std::uint64_t kScopeAbstractSockets =
     1; // LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET, newer than Debian 12's headers
 constexpr const char* kKeyring = "make a session keyring (sysctl kernel.keys.maxkeys limits how many)";
+constexpr std::uint64_t kMaxProcesses = 4096;
 constexpr std::uint64_t kQuiet = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 
 // Every limit has a value of ours, whoever started squishd and with which; a hard limit below it stays (getrlimit(2)).
@@ -44,7 +45,10 @@ void note_limits(PlanBuilder& steps, const Machine& machine) {
         {RLIMIT_DATA, kNone, kNone},
         {RLIMIT_FSIZE, kNone, kNone},
         {RLIMIT_LOCKS, kNone, kNone},
-        {RLIMIT_NPROC, kNone, kNone}, // counted for the user in all containers: [resources] pids is the limit for one
+        // Counted apart for each container, by its user namespace (Linux 5.14; for the user before): a payload that
+        // only
+        // forks leaves process numbers to the rest of the machine, whose number is 32,768 where nobody raised it.
+        {RLIMIT_NPROC, kMaxProcesses, kMaxProcesses},
         {RLIMIT_RSS, kNone, kNone},
         {RLIMIT_SIGPENDING, kNone, kNone},
     };
@@ -126,7 +130,7 @@ void mask(PlanBuilder& steps, std::uint32_t tree, const char* point, const std::
 
 // /proc and /sys, while nobody can touch them: what the container has no business with is covered, what it may only
 // read is frozen. They are staged for that: a detached mount takes no mounts before Linux 6.15.
-void close_kernel(PlanBuilder& steps, bool with_sysfs) {
+void close_kernel(PlanBuilder& steps, const Machine& machine, bool with_sysfs) {
     steps.add(StepKind::new_tmpfs, {.a = kEmpty, .c = kQuiet, .text1 = "mode=0755,size=4k,nr_inodes=4"},
               "make the empty file and folder");
     steps.add(StepKind::file, {.a = kEmpty, .b = 0444, .text1 = launch::kEmptyFile}, "make the empty file");
@@ -137,6 +141,12 @@ void close_kernel(PlanBuilder& steps, bool with_sysfs) {
     // Counted per namespace and below it (user_namespaces(7)): nobody in here makes another one, filter or not.
     steps.add(StepKind::write, {.a = kProc, .text1 = "sys/user/max_user_namespaces", .text2 = "0"},
               "forbid user namespaces in the container");
+    // These are counted for the user, too (inotify(7)): one container may use half of them.
+    for (const auto& [path, count] : {std::pair("sys/user/max_inotify_instances", machine.inotify_instances),
+                                      std::pair("sys/user/max_inotify_watches", machine.inotify_watches)})
+        if (count > 0)
+            steps.add(StepKind::write, {.a = kProc, .text1 = path, .text2 = std::to_string(count / 2)},
+                      "limit inotify in the container");
     mask(steps, kProc, "/proc", kMaskedProc);
     for (const auto* path : kFrozenProc)
         steps.add(StepKind::freeze, {.a = kProc, .text1 = path}, std::string("make /proc/") + path + " read-only");
@@ -154,7 +164,7 @@ PlanBuilder make_prelude(const Machine& machine, bool with_sysfs) {
     if (with_sysfs)
         steps.add(StepKind::keep, {.a = 0, .b = kSys}, "keep sysfs");
     steps.add(StepKind::new_proc, {.a = kProc}, "mount proc");
-    close_kernel(steps, with_sysfs);
+    close_kernel(steps, machine, with_sysfs);
     steps.add(StepKind::new_tmpfs, {.a = kDev, .c = kQuiet, .text1 = "mode=0755,size=64k"}, "mount /dev");
     steps.add(StepKind::stage, {.a = kDev, .b = 0}, "mount /dev");
     // Linux, Documentation/admin-guide/devices.txt
@@ -191,10 +201,8 @@ PlanBuilder make_launch(const ContainerPlan& plan, const std::vector<bool>& fold
     PlanBuilder steps;
     const auto rootfs = "rootfs layer '" + printable(plan.rootfs_layer) + "'";
     steps.add(StepKind::root, {.a = 0}, "mount the " + rootfs);
-    steps.add(StepKind::attach, {.a = kDev, .text1 = "/dev"}, "mount /dev");
-    steps.add(StepKind::attach, {.a = kProc, .text1 = "/proc"}, "mount /proc");
-    if (plan.network != NetworkMode::host)
-        steps.add(StepKind::attach, {.a = kSys, .text1 = "/sys"}, "mount /sys");
+    // /tmp first, and no links on the way to the others: a rootfs whose /proc leads to /tmp, or the other way round,
+    // would have its payload write what everybody in the container takes for the kernel's word (CVE-2019-19921).
     if (plan.own_tmp) {
         steps.add(
             StepKind::new_tmpfs,
@@ -202,6 +210,14 @@ PlanBuilder make_launch(const ContainerPlan& plan, const std::vector<bool>& fold
             "mount /tmp");
         steps.add(StepKind::attach, {.a = kTmp, .text1 = "/tmp"}, "mount /tmp");
     }
+    const auto attach = [&](std::uint32_t slot, const std::string& point) {
+        steps.add(StepKind::attach, {.flags = launch::kNoLinks, .a = slot, .text1 = point},
+                  "mount " + point + " (it must not be a link in the " + rootfs + ")");
+    };
+    attach(kDev, "/dev");
+    attach(kProc, "/proc");
+    if (plan.network != NetworkMode::host)
+        attach(kSys, "/sys");
     for (std::size_t i = 0; i < plan.mounts.size(); ++i) {
         const auto& mount = plan.mounts[i];
         if (plan.own_tmp && mount.target.starts_with("/tmp/"))

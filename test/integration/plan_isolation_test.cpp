@@ -93,7 +93,8 @@ protected:
             return "prepare: " + prepared;
         Pipe out;
         const auto root = kept_.root_mount();
-        const auto memfd = sealed(make_launch(plan, {}, {}));
+        auto launch = make_launch(plan, {}, {});
+        const auto memfd = sealed(leave_out_ ? without(launch, leave_out_) : launch);
         const Payload streams{.out = out.writer(), .err = out.writer()};
         const auto outcome = client_.outcome(KeeperKind::launch, text(id, "cell-of-" + id),
                                              kept_.with_streams(memfd.get(), root.get(), streams));
@@ -107,6 +108,7 @@ protected:
 
     Kept kept_;
     Client client_;
+    std::function<bool(const launch::StepView&)> leave_out_; // of what launches the payload
     int count_ = 0;
 };
 
@@ -346,6 +348,33 @@ TEST_F(Isolation, ACoreIsNotWrittenAndCannotBeAskedFor) {
     EXPECT_THAT(said, StartsWith("0\n"));
     EXPECT_THAT(said, HasSubstr("Operation not permitted\n0\n"));
     EXPECT_THAT(said, ::testing::EndsWith("Segmentation fault\n0\n"));
+}
+
+TEST_F(Isolation, APayloadThatOnlyForksComesToAnEnd) {
+    constexpr long kMost = 4096;
+    const auto forked = [&](const std::string& attempt) {
+        const auto said = output_of("/testbin attack forks " + attempt);
+        EXPECT_THAT(said, StartsWith("forks "));
+        return std::pair{std::atol(said.c_str() + 6), said};
+    };
+    const auto [count, said] = forked("4200");
+    EXPECT_THAT(said, HasSubstr("EAGAIN"));
+    EXPECT_LT(count, kMost);
+    EXPECT_GT(count, kMost - 50) << "init, the shell and testbin count, and nothing of other containers";
+    EXPECT_THAT(output_of("(ulimit -u 5000) 2>&1; true"), HasSubstr("Operation not permitted"));
+    leave_out_ = [](const launch::StepView& view) {
+        return is(StepKind::resource_limit)(view) && view.step->a == RLIMIT_NPROC;
+    };
+    EXPECT_EQ(forked("4200").second, "forks 4200 ok\n");
+}
+
+TEST_F(Isolation, InotifyIsNotUsedUpByOneContainer) {
+    auto limited = machine();
+    limited.inotify_instances = 20;
+    limited.inotify_watches = 60;
+    auto plan = shell("/testbin attack inotify 40; /testbin attack watches /tmp 50");
+    EXPECT_EQ(output_of(plan, make_prelude(limited, true)), "instances 10 EMFILE\nwatches 30 ENOSPC\n");
+    EXPECT_EQ(output_of(plan, whole_prelude()), "instances 40 ok\nwatches 50 ok\n");
 }
 
 TEST_F(Isolation, AContainerGoesBeforeTheKeeperWhenMemoryEnds) {

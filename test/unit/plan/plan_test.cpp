@@ -172,11 +172,11 @@ args = ["-v"]
 MODE = "test"
 )");
     EXPECT_EQ(launch_text(plan), R"(root @0
-attach @dev /dev
-attach @proc /proc
-attach @sys /sys
 new tmpfs @tmp mode=1777 nosuid nodev
 attach @tmp /tmp
+attach @dev /dev without links
+attach @proc /proc without links
+attach @sys /sys without links
 attach @1 /app/app
 attach @2 /etc/hostname
 attach @3 /etc/hosts
@@ -207,7 +207,7 @@ limit 0 18446744073709551615
 limit 2 18446744073709551615
 limit 1 18446744073709551615
 limit 10 18446744073709551615
-limit 6 18446744073709551615
+limit 6 4096
 limit 5 18446744073709551615
 limit 11 18446744073709551615
 run /app/app
@@ -293,6 +293,16 @@ TEST(LaunchPlan, AKernelWithoutTimeNamespacesGetsNoClockAndASmallMachineItsOwnLi
     EXPECT_THAT(text, HasSubstr("limit 7 512\n"));
 }
 
+TEST(LaunchPlan, HalfOfWhatTheUserHasOfInotifyIsForOneContainer) {
+    auto counted = machine();
+    EXPECT_THAT(plan_text(make_prelude(counted, true)), Not(HasSubstr("inotify"))) << "a kernel that does not say";
+    counted.inotify_instances = 128;
+    counted.inotify_watches = 8193;
+    const auto text = plan_text(make_prelude(counted, true));
+    EXPECT_THAT(text, HasSubstr("write '64' to @proc/sys/user/max_inotify_instances\n"
+                                "write '4096' to @proc/sys/user/max_inotify_watches\nmask "));
+}
+
 TEST(ContainerPlan, TheHostsNetworkBringsTheHostsResolverAndSysfs) {
     const auto plan = plan_of(std::string(kRun) + "[network]\nmode = \"host\"\n");
     EXPECT_EQ(mounts_text(plan), "/state/0123/hostname -> /etc/hostname ro\n"
@@ -310,7 +320,7 @@ TEST(ContainerPlan, NoNetworkBringsNoResolver) {
     const auto plan = plan_of(std::string(kRun) + "[network]\nmode = \"none\"\n");
     EXPECT_TRUE(plan.files.empty());
     EXPECT_THAT(mounts_text(plan), Not(HasSubstr("resolv.conf")));
-    EXPECT_THAT(launch_text(plan), HasSubstr("attach @sys /sys\n"));
+    EXPECT_THAT(launch_text(plan), HasSubstr("attach @sys /sys without links\n"));
 }
 
 TEST(ContainerPlan, WhatTheSquishfileMountsIsNotCovered) {

@@ -76,7 +76,7 @@ inline std::string step_text(const launch::StepView& view) {
     case StepKind::joined_root:
         return "joined root " + a;
     case StepKind::attach:
-        return "attach " + a + " " + one;
+        return "attach " + a + " " + one + (step.flags & launch::kNoLinks ? " without links" : "");
     case StepKind::read_only:
         return "set " + a + attributes(step.c);
     case StepKind::leave:
