@@ -409,6 +409,17 @@ Call ioctl_call() {
     return call;
 }
 
+// What lets a socket be bound to an address that is nobody's, IPv4's name for it included, which IPv6 sockets take as
+// well. By IPv6 it needs no privilege, and what is sent then has that address: a neighbour's, say. By IPv4 the kernel
+// refuses to send.
+Call setsockopt_call() {
+    constexpr std::uint32_t kIpFreebind = 15, kIpv6Freebind = 78; // linux/in.h, linux/in6.h
+    Call call{{}, kAllow};
+    call.rules.push_back({{is(1, IPPROTO_IP), is(2, kIpFreebind)}, refuse_with(EPERM)});
+    call.rules.push_back({{is(1, IPPROTO_IPV6), is(2, kIpv6Freebind)}, refuse_with(EPERM)});
+    return call;
+}
+
 // The ordinary personalities and the question for the current one; none that turns off protections of memory.
 Call personality_call() {
     constexpr std::uint32_t kUname26 = UNAME26;
@@ -441,6 +452,7 @@ Profile default_profile(IoUring io_uring) {
     set(profile, "socket", socket_call());
     set(profile, "socketpair", socketpair_call());
     set(profile, "ioctl", ioctl_call());
+    set(profile, "setsockopt", setsockopt_call());
     set(profile, "personality", personality_call());
     return profile;
 }

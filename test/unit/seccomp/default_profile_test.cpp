@@ -184,6 +184,18 @@ TEST_F(DefaultProfile, RefusesToTypeIntoTerminals) {
         EXPECT_EQ(says("ioctl", {0, request, 0}), "allow");
 }
 
+TEST_F(DefaultProfile, RefusesToSendFromForeignAddresses) {
+    // IP_FREEBIND and IPV6_FREEBIND, linux/in.h and linux/in6.h; a level and an option are an int each.
+    const std::pair<std::uint64_t, std::uint64_t> refused[] = {{0, 15}, {41, 78}};
+    for (const auto& [level, option] : refused)
+        for (const std::uint64_t high : List{0, kHighBits})
+            EXPECT_EQ(says("setsockopt", {3, high | level, high | option}), "EPERM");
+    const std::pair<std::uint64_t, std::uint64_t> passed[] = {{41, 15}, {0, 78},  {1, 15}, {1, 2},
+                                                              {6, 1},   {41, 26}, {0, 19}};
+    for (const auto& [level, option] : passed)
+        EXPECT_EQ(says("setsockopt", {3, level, option}), "allow") << level << " " << option;
+}
+
 TEST_F(DefaultProfile, AllowsPersonalitiesThatWeakenNothing) {
     for (const std::uint64_t persona : List{0x0, 0x8, 0x20000, 0x20008, 0xffffffff})
         EXPECT_EQ(says("personality", {persona}), "allow");
