@@ -22,9 +22,7 @@ namespace {
 
 using Args = std::vector<std::string>;
 
-void tell(const std::string& what, bool worked) {
-    std::printf("%s %s\n", what.c_str(), worked ? "ok" : strerrorname_np(errno ? errno : EIO));
-}
+using attacks::tell;
 
 // True where it could be opened and, for reading, has at least one byte.
 bool can_open(const std::string& path, int flags) {
@@ -170,5 +168,8 @@ const std::map<std::string, std::function<int(const Args&)>> kAttacks = {
 } // namespace
 
 int cmd_attack(const Args& args) {
+    for (const auto* table : {&attacks::ways_out(), &attacks::exhaustion()})
+        if (const auto found = table->find(args.at(0)); found != table->end())
+            return found->second(Args(args.begin() + 1, args.end()));
     return kAttacks.at(args.at(0))(Args(args.begin() + 1, args.end()));
 }
