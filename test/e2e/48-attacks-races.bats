@@ -6,17 +6,23 @@ load attacks
 
 # starts N FILE: so many starts of FILE, the output of each that came up in started.log, and the errors in refused.log.
 starts() {
-    local count=$1 i
+    local count=$1 turn
     : >started.log
     : >refused.log
-    for ((i = 0; i < count; i++)); do
+    for ((turn = 0; turn < count; turn++)); do
         run --separate-stderr squish run --rm "$2"
         case $status in
             0) printf '%s\n' "$output" >>started.log ;;
-            125 | 126 | 127) printf '%s\n' "$stderr" >>refused.log ;;
+            2 | 125 | 126 | 127) printf '%s\n' "$stderr" >>refused.log ;;
             *) fail "status $status: $output $stderr" ;;
         esac
     done
+}
+
+# settled FOLDER LINK: each under its own name again.
+settled() {
+    [ -L "$1" ] || return 0
+    mv -T "$2" aside && mv -T "$1" "$2" && mv -T aside "$1"
 }
 
 @test "a source that is exchanged: what was opened is what is mounted, read-only" {
@@ -36,6 +42,7 @@ while True:
     except OSError:
         pass'
     swapping_ends
+    settled mine link
     assert_equal "$(sort -u started.log)" $'mine\nother' # the race was there, and each was one or the other
     assert_equal "$(cat refused.log)" ""
     assert_equal "$(cat mine/file other/file | sort)" $'mine\nother'
@@ -50,7 +57,6 @@ while True:
     starts 15 kind.toml
     swapping_ends
     assert_equal "$(sort -u started.log)" $'inside\ntext'
-    [ -d folder ] || "$E2E_TESTBIN" attack identify folder file
     rm -rf folder file && mkdir folder && echo inside >folder/file
     for to in /proc/self/root /proc/self/cwd /proc/self/fd/3 /proc/self/fd/4 /proc/self/fd/5; do
         rm -f link && ln -s "$to" link
@@ -58,7 +64,7 @@ while True:
         starts 6 kind.toml
         swapping_ends
         [ ! -s started.log ] || assert_equal "$(sort -u started.log)" inside
-        [ -d folder ] && [ ! -L folder ] || { mv -T link x && mv -T folder link && mv -T x folder; }
+        settled folder link
     done
     # At rest they are refused, as a source and as a rootfs, and the message says what it is about.
     for to in /proc/self/root /proc/self/cwd /proc/self/fd/3 /proc/thread-self/root; do
@@ -69,7 +75,7 @@ while True:
             [ "$status" -eq 125 ] || [ "$status" -eq 2 ] || fail "'$layer' of $to: status $status: $output"
             assert_message /
         done
-        ls link/ >/dev/null # for whoever looks, the link leads somewhere
+        [ -e link ] # for whoever looks, the link leads somewhere
     done
 }
 
@@ -85,7 +91,7 @@ while True:
         swapping root/target root/link
         starts 10 target.toml
         swapping_ends
-        [ -d root/target ] && [ ! -L root/target ] || { mv -T root/link x && mv -T root/target root/link && mv -T x root/target; }
+        settled root/target root/link
         assert_equal "$(ls -A outside)" ""
         assert_equal "$(ls -A root/target)" ""
         echo "# $to: $(sort started.log | uniq -c) refused $(wc -l <refused.log)"
@@ -103,7 +109,7 @@ while True:
     mkdir outside root/{proc,sys,dev,tmp} root/dev/real
     layer=$'[layers]\nroot = { path = "./root", rootfs = true }\napp = "@TESTBIN@"'
     # shellcheck disable=SC2016 # for the shell in the container
-    shell_file own.toml 'stat -f -c %T /proc /sys /dev /tmp | tr "\n" " "
+    shell_file own.toml 'stat -f -c %T /proc /sys /dev | tr "\n" " "
 /app/testbin attack identify /dev/null /dev/zero | tr "\n" " "
 /app/testbin attack write /proc/sys/kernel/core_pattern /proc/sysrq-trigger /sys/class/net/lo/mtu | tr "\n" " "
 /app/testbin attack read /proc/keys /proc/kcore | tr "\n" " "; echo' "$layer"
@@ -116,7 +122,7 @@ while True:
             swapping "root/$one" root/link
             starts 4 own.toml
             swapping_ends
-            [ ! -L "root/$one" ] || { mv -T root/link x && mv -T "root/$one" root/link && mv -T x "root/$one"; }
+            settled "root/$one" root/link
             [ ! -s started.log ] || assert_equal "$(sort -u started.log)" "$expected"
             assert_equal "$(ls -A outside)" ""
         done
@@ -162,7 +168,7 @@ while True:
         if [ "$status" -eq 0 ]; then
             assert_equal "$output" $'proc\nsquish-init\n0\nrefused'
         else
-            assert_status 125
+            [ "$status" -eq 125 ] || [ "$status" -eq 2 ] || fail "status $status"
             assert_message /proc
         fi
         assert_equal "$(ls -A outside)" ""
