@@ -19,9 +19,15 @@ protected:
     }
     ~Helper() override {
         client_.reset();
+        loop_.restart();
         loop_.run();
     }
-    void say(std::string_view bytes) { ASSERT_TRUE(os::send_message(theirs_.get(), bytes)); }
+    // And has it read: a socket holds but one of the long ones.
+    void say(std::string_view bytes) {
+        ASSERT_TRUE(os::send_message(theirs_.get(), bytes));
+        loop_.restart();
+        loop_.poll();
+    }
     // Asks, and answers with these bytes.
     Result<wire::JsonMessage> ask(std::string_view answer) {
         std::optional<Result<wire::JsonMessage>> out;
@@ -29,7 +35,7 @@ protected:
             loop_, [&]() -> boost::asio::awaitable<void> { out = co_await client_->ask(wire::to_request("x")); },
             [](const std::exception_ptr& broken) { ASSERT_FALSE(broken); });
         loop_.restart();
-        loop_.poll();
+        loop_.poll(); // the request goes out
         say(answer);
         for (int i = 0; i < 1000 && !out; ++i)
             loop_.run_one_for(std::chrono::milliseconds(10));
