@@ -47,7 +47,7 @@ void note_limits(PlanBuilder& steps, const Machine& machine) {
         {RLIMIT_LOCKS, kNone, kNone},
         // Counted apart for each container, by its user namespace (Linux 5.14; for the user before): a payload that
         // only
-        // forks leaves process numbers to the rest of the machine, whose number is 32,768 where nobody raised it.
+        // forks leaves process numbers to the rest of the machine, which has 32,768 where nobody raised that.
         {RLIMIT_NPROC, kMaxProcesses, kMaxProcesses},
         {RLIMIT_RSS, kNone, kNone},
         {RLIMIT_SIGPENDING, kNone, kNone},

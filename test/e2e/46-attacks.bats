@@ -3,44 +3,7 @@
 # The walls that a squishfile cannot take down are taken down in test/integration/plan_isolation_test.cpp.
 # shellcheck disable=SC2154 # $output, $stderr and $status come from bats
 load helpers
-
-EVERY_CAPABILITY='"CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "NET_BIND_SERVICE", "SYS_CHROOT"'
-
-# attack_file FILE USER SECURITY ARGS…: a squishfile that runs the attack as USER; SECURITY is what [security] says.
-attack_file() {
-    local file=$1 user=$2 security=$3
-    shift 3
-    testbin_file "$file" attack "$@"
-    sed -i "s|^\[run\]|&\nuser = \"$user\"|" "$file"
-    printf '[security]\n%s\n' "$security" >>"$file"
-}
-
-# Whoever a payload can be: "USER<TAB>SECURITY".
-every_payload() {
-    printf '%s\t%s\n' 0 '' 1000 '' 0 'seccomp = "unconfined"' 0 "capabilities = [$EVERY_CAPABILITY]" \
-        1000 "capabilities = [$EVERY_CAPABILITY]" \
-        0 "seccomp = \"unconfined\""$'\t'"capabilities = [$EVERY_CAPABILITY]"
-}
-
-# shut LINES N: N lines, none of which says ok
-shut() {
-    local text=$1 count=$2
-    assert_equal "$(grep -c . <<<"$text")" "$count"
-    if grep -q ' ok$' <<<"$text"; then fail "it is open: $text"; fi
-}
-
-# attack_as_all N ARGS…: the attack as each payload; it must print N lines, and succeed in none of them.
-attack_as_all() {
-    local count=$1 user security more
-    shift
-    while IFS=$'\t' read -r user security more; do
-        attack_file attack.toml "$user" "$security"$'\n'"$more" "$@"
-        run --separate-stderr squish run --rm attack.toml
-        assert_status 0
-        echo "# as $user with $security $more: $output"
-        shut "$output" "$count"
-    done < <(every_payload)
-}
+load attacks
 
 @test "init: its memory, environment, descriptors, program, root and namespaces" {
     attack_as_all 12 process 1
