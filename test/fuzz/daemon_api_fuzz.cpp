@@ -147,7 +147,8 @@ void serve(std::string_view input) {
     ::shutdown(ours.get(), SHUT_WR);
 
     std::string answer;
-    for (int quiet = 0; !done;) {
+    int quiet = 0;
+    while (!done) {
         loop.restart();
         bool moved = loop.poll() > 0;
         if (ours)
