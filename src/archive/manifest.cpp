@@ -158,6 +158,11 @@ std::optional<Record> read_record(std::string_view line) {
 
 } // namespace
 
+bool is_closed(const Record& record) {
+    const mode_t needed = record.type == Type::folder ? S_IROTH | S_IXOTH : S_IROTH;
+    return (record.type == Type::folder || record.type == Type::file) && (record.mode & needed) != needed;
+}
+
 Record record_of(const std::string& path, const struct stat& info) {
     Record record;
     record.type = S_ISDIR(info.st_mode) ? Type::folder : S_ISLNK(info.st_mode) ? Type::symlink : Type::file;

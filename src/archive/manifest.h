@@ -39,6 +39,9 @@ struct Record {
     Xattrs xattrs;
 };
 
+// A file that not everybody may read, a folder that not everybody may enter and list.
+[[nodiscard]] bool is_closed(const Record& record);
+
 // What stat(2) knows of it.
 [[nodiscard]] Record record_of(const std::string& path, const struct stat& info);
 

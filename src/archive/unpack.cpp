@@ -420,7 +420,9 @@ private:
 
     Result<Unpacked> finish() {
         out_.progress.read = input_.bytes();
-        out_.manifest = write_manifest(TRY(writer_.finish(hasher_.take())));
+        const auto records = TRY(writer_.finish(hasher_.take()));
+        out_.closed = static_cast<std::uint64_t>(std::ranges::count_if(records, is_closed));
+        out_.manifest = write_manifest(records);
         out_.tree_digest = sha256_of(out_.manifest);
         out_.input_digest = input_.digest();
         out_.tamed.owners = writer_.tamed_owners();

@@ -51,6 +51,7 @@ struct Unpacked {
     Kind kind = Kind::plain; // plain: the tree is one file
     Progress progress;
     Tamed tamed;
+    std::uint64_t closed = 0; // files that not everybody may read, and folders that not everybody may enter and list
     std::string manifest;
     Digest tree_digest{}; // sha256 of the manifest
     std::optional<Digest> input_digest;

@@ -94,7 +94,7 @@ Task<void> Ground::connect_keeper(UniqueFd socket) {
             .cell_lost =
                 [this](std::string name) {
                     ids_used_up_ = false;
-                    for (auto& [wanted, cells] : spares_) {
+                    for (auto& cells : spares_) {
                         const auto lost = std::ranges::find(cells, name, &PreparedCell::name);
                         if (lost == cells.end())
                             continue;
@@ -117,10 +117,8 @@ Task<void> Ground::connect_keeper(UniqueFd socket) {
         keeper_pidfd_ = std::move(*pidfd);
     machine_.single_id = facts_.single_id;
     ids_used_up_ = facts_.slices == 0;
-    if (facts_.slices == 0) {
-        spares_[0].wanted = true;
-        spares_[1].wanted = false;
-    }
+    if (ids_used_up_)
+        lately_.fill(false);
     machine_.inotify_instances = user_limit("max_inotify_instances");
     machine_.inotify_watches = user_limit("max_inotify_watches");
     events_.connected(std::move(kept));
@@ -688,12 +686,13 @@ Task<PreparedCell> Ground::take_cell(CellKind kind) {
     const bool plain =
         kind.mode == NetworkMode::bridge && kind.networks == std::vector<std::uint32_t>(1, kDefaultNetwork);
     auto& spares = spares_[kind.own_ids ? 1 : 0];
-    if (kind.own_ids && ids_used_up_ && spares.cells.empty())
+    if (kind.own_ids && ids_used_up_ && spares.empty())
         co_return fail_errno("ids of its own", EUSERS);
-    spares.wanted |= plain;
-    while (plain && !spares.cells.empty()) {
-        auto cell = std::move(spares.cells.front());
-        spares.cells.pop_front();
+    if (plain)
+        lately_ = {lately_[1], kind.own_ids};
+    while (plain && !spares.empty()) {
+        auto cell = std::move(spares.front());
+        spares.pop_front();
         if (!os::has_ended(cell.pidfd.get())) // somebody may have killed it: the next one, then
             co_return cell;
         release(std::exchange(cell.network, {}).number);
@@ -714,26 +713,41 @@ void Ground::refill(std::chrono::milliseconds pause) {
 }
 
 asio::awaitable<void> Ground::refill_loop() {
-    for (const bool own_ids : {true, false}) {
-        auto& spares = spares_[own_ids ? 1 : 0];
-        while (!stopping_ && spares.wanted && spares.cells.size() < config_.spare_cells) {
-            if (auto up = co_await need_network(); !up)
-                break; // the next start says why
-            CellKind kind;
-            kind.networks.push_back(kDefaultNetwork);
-            kind.own_ids = own_ids;
-            auto cell = co_await make_cell(std::move(kind));
-            if (!cell)
-                break;
-            spares.cells.push_back(std::move(*cell));
-        }
+    const auto lacks = [this](bool own_ids) { return spares_[own_ids ? 1 : 0].size() < wanted_spares(own_ids); };
+    bool ids_left = true; // for a cell with ids of its own
+    while (!stopping_) {
+        for (const bool own_ids : {true, false})
+            for (auto& spares = spares_[own_ids ? 1 : 0]; spares.size() > wanted_spares(own_ids); spares.pop_front())
+                discard(std::move(spares.front()));
+        CellKind kind;
+        kind.networks.push_back(kDefaultNetwork);
+        kind.own_ids = ids_left && lacks(true);
+        if (!kind.own_ids && !lacks(false))
+            break;
+        if (auto up = co_await need_network(); !up)
+            break; // the next start says why
+        const bool own_ids = kind.own_ids;
+        auto cell = co_await make_cell(std::move(kind));
+        if (cell)
+            spares_[own_ids ? 1 : 0].push_back(std::move(*cell));
+        else if (own_ids)
+            ids_left = false;
+        else
+            break;
     }
     refilling_ = false;
 }
 
+std::size_t Ground::wanted_spares(bool own_ids) const {
+    if (lately_[0] == lately_[1])
+        return lately_[0] == own_ids ? config_.spare_cells : 0;
+    const auto users = config_.spare_cells / 2;
+    return own_ids ? config_.spare_cells - users : users;
+}
+
 void Ground::forget_spares() {
     for (auto& spares : spares_)
-        spares.cells.clear();
+        spares.clear();
 }
 
 void Ground::discard(PreparedCell cell) {

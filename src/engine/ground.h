@@ -75,8 +75,8 @@ public:
 
     // A cell of that kind: one built ahead, or a new one. An error with EUSERS where no ids of its own are left.
     [[nodiscard]] Task<PreparedCell> take_cell(CellKind kind);
-    // Builds bridge cells ahead up to the configured number, with and without ids of their own as they have been asked
-    // for, in the background, after `pause`: not while somebody waits
+    // Builds bridge cells ahead up to the configured number, with or without ids of their own as the last two that were
+    // asked for, in the background, after `pause`: not while somebody waits
     // for a start or an end on a machine of few cores. An earlier moment asked for wins.
     void refill(std::chrono::milliseconds pause);
     void discard(PreparedCell cell);
@@ -144,6 +144,7 @@ private:
     [[nodiscard]] Task<PreparedCell> make_cell(CellKind kind);
     [[nodiscard]] Result<int> prelude(bool with_sysfs, std::vector<std::string>& descriptions);
     asio::awaitable<void> refill_loop();
+    [[nodiscard]] std::size_t wanted_spares(bool own_ids) const;
     void forget_spares(); // those of a keeper that is gone
     void on_helper_exited(const std::string& name);
     asio::awaitable<void> on_keeper_closed(unsigned number);
@@ -169,14 +170,11 @@ private:
     std::map<std::uint32_t, NetworkFacts> networks_; // those that are up
     UplinkState way_out_{.purpose = uplink::Purpose::way_out, .kept_as = "uplink"};
     UplinkState to_loopback_{.purpose = uplink::Purpose::host_loopback, .kept_as = "host-loopback"};
-    std::set<std::uint32_t> host_loopback_;      // slots that may reach the host's loopback
-    std::set<std::uint32_t> host_loopback_told_; // those of which the stager knows
-    struct Spares {
-        bool wanted = false; // such a cell has been asked for
-        std::deque<PreparedCell> cells;
-    };
-    bool ids_used_up_ = false; // no slice of ids was left, and nothing has ended since
-    std::array<Spares, 2> spares_{Spares{false, {}}, Spares{true, {}}}; // with the user's ids; with their own
+    std::set<std::uint32_t> host_loopback_;          // slots that may reach the host's loopback
+    std::set<std::uint32_t> host_loopback_told_;     // those of which the stager knows
+    std::array<std::deque<PreparedCell>, 2> spares_; // with the user's ids; with their own
+    std::array<bool, 2> lately_{true, true};         // whether the last two that were asked for had their own
+    bool ids_used_up_ = false;                       // no slice of ids was left, and nothing has ended since
     bool refilling_ = false;
     asio::steady_timer refill_timer_;
     bool stopping_ = false;

@@ -30,6 +30,7 @@ plan::Layer to_plan(const ProvidedLayer& layer) {
     out.target = layer.target;
     out.read_write = layer.read_write;
     out.rootfs = layer.rootfs;
+    out.closed = layer.closed;
     const auto root = layer.rootfs ? std::string() : layer.target;
     out.in_path = layer.origin == ProvidedLayer::Origin::version && layer.has_bin && !layer.rootfs;
     if (!layer.manifest)

@@ -57,6 +57,10 @@ std::string why_users_ids(const plan::ContainerPlan& plan, const AttachedIo& io)
     for (const auto& mount : plan.mounts)
         if (!others_may_read(mount.source))
             return about(mount) + ": '" + printable(mount.source) + "' cannot be read by everybody";
+    // Not so the rootfs: every system has some (/etc/shadow, /root), and what runs in it does without.
+    for (const auto& mount : plan.mounts)
+        if (mount.closed > 0)
+            return about(mount) + " has files that not everybody may read";
     if (io.console)
         return "";
     for (const auto& [stream, bit, name] :

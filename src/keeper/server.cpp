@@ -21,7 +21,7 @@ using wire::KeeperKind;
 
 namespace {
 
-constexpr std::size_t kMaxCells = 160; // as many as squishd may build ahead of both kinds (squishd.toml), and some
+constexpr std::size_t kMaxCells = 128; // more than squishd may build ahead (squishd.toml)
 constexpr int kIdleMilliseconds = 5000;
 constexpr std::size_t kMaxClients = 16;
 constexpr std::size_t kMaxQueue = 3 * wire::kMaxContainers; // messages that wait for one client

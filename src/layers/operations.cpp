@@ -82,6 +82,7 @@ Json to_json(const archive::Unpacked& unpacked) {
                 {"entries", unpacked.progress.entries},
                 {"bytes", unpacked.progress.written},
                 {"read", unpacked.progress.read},
+                {"closed", unpacked.closed},
                 {"tamed",
                  {{"devices", tamed.devices},
                   {"fifos", tamed.fifos},

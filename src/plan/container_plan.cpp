@@ -21,6 +21,7 @@ void plan_mounts(const std::vector<Layer>& layers, ContainerPlan& plan, const st
                                .source = layer.path,
                                .target = layer.target,
                                .read_only = !layer.read_write,
+                               .closed = layer.closed,
                                .nested = false});
     }
     // The files that name the container, unless the squishfile brings its own.

@@ -33,6 +33,7 @@ struct Layer {
     std::string target; // absolute, in the container; "/" for the rootfs
     bool read_write = false;
     bool rootfs = false;
+    std::uint64_t closed = 0;                             // how many of its files not everybody may read
     bool in_path = false;                                 // TARGET/bin belongs into PATH
     std::vector<std::pair<std::string, std::string>> env; // its own variables
     struct Command {
@@ -48,7 +49,8 @@ struct Mount {
     std::string source; // absolute, on the host
     std::string target; // absolute, in the container
     bool read_only = true;
-    bool nested = false; // beneath the target of another mount (or of /tmp): no point of the rootfs
+    std::uint64_t closed = 0; // as of Layer
+    bool nested = false;      // beneath the target of another mount (or of /tmp): no point of the rootfs
 };
 
 struct ContainerPlan {

@@ -195,6 +195,7 @@ Task<StoredLayer> Importer::unpack(UniqueFd input, Vouch vouch, std::string orig
         layer.tree_digest = text_of(answer, "tree_digest");
         layer.bytes = count_of(answer, "bytes");
         layer.entries = count_of(answer, "entries");
+        layer.closed = count_of(answer, "closed");
         layer.origin = origin;
         layer.added_at = now();
         if (layer.kind == StoredLayer::Kind::tree) {

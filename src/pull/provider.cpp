@@ -175,6 +175,7 @@ Task<void> Provider::look_at_given(Work& work, const LayerSpec& layer) {
         out.path = store_.tree_path(*stored);
         out.has_bin = stored->has_bin;
         out.notes = stored->notes;
+        out.closed = stored->closed;
         CO_TRY_TO(out.manifest, read_manifest(stored->layer_toml, place(layer) + ": .squish/layer.toml"));
     }
     Known known;
@@ -483,6 +484,7 @@ Task<std::vector<ProvidedLayer>> Provider::finish(Work& work, const catalog::Res
             one.path = store_.tree_path(*stored);
             one.has_bin = stored->has_bin && !one.rootfs;
             one.notes = stored->notes;
+            one.closed = stored->closed;
             CO_TRY_TO(one.manifest, read_manifest(stored->layer_toml, one.name + "@" + one.version));
             if (stored->kind == StoredLayer::Kind::file && one.rootfs)
                 co_return fail(ErrorKind::invalid, "layer '" + one.name + "' is a file and no rootfs");

@@ -34,6 +34,7 @@ struct ProvidedLayer {
     bool has_bin = false;                       // a folder bin/ that belongs into PATH
     std::vector<std::string> why;               // who asks for it
     std::map<std::string, std::uint64_t> notes; // what unpacking left out
+    std::uint64_t closed = 0;                   // its files and folders that not everybody may read
     std::optional<catalog::LayerManifest> manifest;
 };
 [[nodiscard]] constexpr const char* to_string(ProvidedLayer::Origin origin) {

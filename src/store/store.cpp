@@ -44,6 +44,7 @@ std::string to_text(const StoredLayer& layer) {
                 {"tree_digest", layer.tree_digest},
                 {"bytes", layer.bytes},
                 {"entries", layer.entries},
+                {"closed", layer.closed},
                 {"origin", layer.origin},
                 {"added_at", layer.added_at},
                 {"layer_toml", layer.layer_toml},
@@ -62,6 +63,7 @@ std::optional<StoredLayer> layer_of(const Json& body) {
     layer.tree_digest = text_of(body, "tree_digest");
     layer.bytes = number_of(body, "bytes");
     layer.entries = number_of(body, "entries");
+    layer.closed = number_of(body, "closed");
     layer.origin = text_of(body, "origin");
     layer.added_at = static_cast<std::int64_t>(number_of(body, "added_at"));
     layer.layer_toml = text_of(body, "layer_toml");

@@ -34,6 +34,7 @@ struct StoredLayer {
     std::string tree_digest; // of the manifest: what was unpacked
     std::uint64_t bytes = 0; // unpacked
     std::uint64_t entries = 0;
+    std::uint64_t closed = 0;                   // of these: files and folders that not everybody may read
     std::string origin;                         // URL or path, for people
     std::int64_t added_at = 0;                  // microseconds since the epoch
     std::string layer_toml;                     // .squish/layer.toml of the tree, as it is; empty where there is none

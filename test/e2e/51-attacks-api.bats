@@ -10,6 +10,7 @@ setup() {
     squish daemon start
     DAEMON=$(helper_pid squishd)
     [ -n "$DAEMON" ]
+    wait_for 10 eval '[ "$(squish_processes | grep -c squish-init)" -eq 2 ]' # at rest, with its spare cells
     BEFORE=$(memory VmRSS)
     DESCRIPTORS=$(descriptors)
 }

@@ -51,7 +51,7 @@ kill_at_random_moments() { # WHAT TIMES
         [ "$status" -eq 0 ] || fail "round $round, $1 killed after $delay ms: the next pull failed: $stderr
 the first said: $(cat pull.err)"
         assert_equal "$output" "alpine@3.20.3 $DIGEST"
-        run squish layer verify
+        run --separate-stderr squish layer verify
         assert_equal "round $round, $1 after $delay ms: $output" "round $round, $1 after $delay ms: $DIGEST: ok"
         assert_stored "$DIGEST"
         wait_for 5 no_fetch_process || fail "round $round, $1 after $delay ms: squish-fetch is left: $(squish_processes)"

@@ -76,6 +76,12 @@ TEST_F(OwnIds, NotWithWhatOnlyTheUserCanRead) {
     EXPECT_THAT(why_users_ids(plan_, io_), HasSubstr("the rootfs"));
 }
 
+TEST_F(OwnIds, NotWithALayerThatHasClosedFiles) {
+    mount(folder_);
+    plan_.mounts.back().closed = 1;
+    EXPECT_THAT(why_users_ids(plan_, io_), HasSubstr("layer 'app' has files that not everybody may read"));
+}
+
 TEST_F(OwnIds, NotWithStreamsThatOnlyTheUserCanOpen) {
     const auto path = file("out", 0644);
     io_.in = UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
