@@ -68,13 +68,15 @@ e2e_teardown() {
 
 # "PID NAME" of squish's own processes of this user that belong to this file's daemon, or to none that we know.
 squish_processes() {
-    local pid name
+    local pid name first count
+    # A container with ids of its own has them from the user's range.
+    IFS=: read -r _ first count < <(grep -E "^($(id -un)|$(id -u)):" /etc/subuid || echo '-:-1:0')
     # All of /proc in one go: this is asked again and again. What ends meanwhile is passed over (-s).
-    grep -sE '^(Name|State|Uid):' /proc/[0-9]*/status | awk -v me="$(id -u)" '
+    grep -sE '^(Name|State|Uid):' /proc/[0-9]*/status | awk -v me="$(id -u)" -v first="$first" -v after="$((first + count))" '
         { split($1, path, "/"); pid = path[3] }
         $1 ~ /:Name:$/ { name = $2; dead = 0 }
         $1 ~ /:State:$/ { dead = $2 == "Z" }
-        $1 ~ /:Uid:$/ && $2 == me && !dead && name ~ /^(squish|squishd|squish-.*|slirp4netns|memfd:squish.*)$/ { print pid, name }' |
+        $1 ~ /:Uid:$/ && ($2 == me || $2 >= first && $2 < after) && !dead && name ~ /^(squish|squishd|squish-.*|slirp4netns|memfd:squish.*)$/ { print pid, name }' |
         while read -r pid name; do
             # A plain user may have a squish of their own: ours runs from the prefix under test. squish-init runs from memory.
             case $(readlink "/proc/$pid/exe" 2>/dev/null) in
