@@ -224,8 +224,7 @@ asio::awaitable<bool> Connection::read_request(bool first) {
     co_return true;
 }
 
-asio::awaitable<void> Connection::run(Dispatch dispatch) {
-    const auto self = shared_from_this();
+asio::awaitable<void> Connection::serve([[maybe_unused]] std::shared_ptr<Connection> self, Dispatch dispatch) {
     for (bool first = true;; first = false) {
         const bool whole = co_await read_request(first);
         if (!whole) {
@@ -246,8 +245,7 @@ asio::awaitable<void> Connection::run(Dispatch dispatch) {
     (void) socket_.close(ignored);
 }
 
-asio::awaitable<void> Connection::refuse() {
-    const auto self = shared_from_this();
+asio::awaitable<void> Connection::turn_away([[maybe_unused]] std::shared_ptr<Connection> self) {
     keep_alive_ = false;
     const auto body = error_body(
         Error{ErrorKind::unavailable, "squishd serves as many connections as it may", "try again in a moment", 0});

@@ -45,9 +45,10 @@ public:
     ~Connection() override;
 
     // Reads requests and has them dispatched, until the client goes or the protocol is broken.
-    boost::asio::awaitable<void> run(Dispatch dispatch);
-    // Tells the client that there is no room, and closes.
-    boost::asio::awaitable<void> refuse();
+    // It lives as long as what is returned, whether that has begun or not.
+    boost::asio::awaitable<void> run(Dispatch dispatch) { return serve(shared_from_this(), std::move(dispatch)); }
+    // Tells the client that there is no room, and closes. The same.
+    boost::asio::awaitable<void> refuse() { return turn_away(shared_from_this()); }
 
     Request& request() override { return request_; }
     bool answered() const override { return answered_; }
@@ -66,6 +67,9 @@ private:
         Error error;
     };
     enum class Received { bytes, nothing };
+
+    boost::asio::awaitable<void> serve(std::shared_ptr<Connection> self, Dispatch dispatch);
+    boost::asio::awaitable<void> turn_away(std::shared_ptr<Connection> self);
 
     boost::asio::awaitable<bool> read_request(bool first);
     boost::asio::awaitable<Received> receive();
