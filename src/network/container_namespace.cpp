@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/socket.h>
+#include <thread>
 #include <unistd.h>
 
 namespace squish::network {
@@ -79,7 +80,11 @@ Result<void> configure_ipv6(Netlink& netlink, const ContainerLinks& links) {
     requests.push_back(add_client_route6(links.front().address6));
     requests.push_back(add_mark_rule(AF_INET6));
     requests.push_back(add_siblings_rule(AF_INET6));
-    return netlink.send(requests);
+    TRY(netlink.send(requests));
+    std::vector<Ipv6> own;
+    for (const auto& link : links)
+        own.push_back(link.address6);
+    return wait_until_local6(own, std::chrono::seconds(2));
 }
 
 Result<void> configure_ipv4(Netlink& netlink, const ContainerLinks& links) {
@@ -165,6 +170,21 @@ Result<void> inside(int netns, int home, const std::function<Result<void>()>& vi
 
 bool has_ipv6() {
     return ::access("/proc/sys/net/ipv6", F_OK) == 0;
+}
+
+Result<void> wait_until_local6(const std::vector<Ipv6>& addresses, std::chrono::milliseconds deadline) {
+    const auto end = std::chrono::steady_clock::now() + deadline;
+    // Asked again and again: a socket that listens to changes would be counted as a trace, see `ContainerNamespace`.
+    for (auto pause = std::chrono::microseconds(50);; pause = std::min(2 * pause, std::chrono::microseconds(5000))) {
+        const auto local = TRY(parse_local_addresses6(TRY(os::read_file("/proc/thread-self/net/ipv6_route"))));
+        const auto missing = std::ranges::find_if_not(
+            addresses, [&](const Ipv6& address) { return std::ranges::find(local, address) != local.end(); });
+        if (missing == addresses.end())
+            return {};
+        if (std::chrono::steady_clock::now() >= end)
+            return fail(ErrorKind::unavailable, "address '" + to_string(*missing) + "' has got no local route");
+        std::this_thread::sleep_for(pause);
+    }
 }
 
 Result<MountFd> mount_sysfs() {

@@ -11,6 +11,7 @@
 #include "network/kernel_text.h"
 #include "network/netlink.h"
 
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
@@ -55,6 +56,14 @@ make_container_namespace(int home, const std::string& ping_groups,
 
 // Whether the kernel has IPv6.
 [[nodiscard]] bool has_ipv6();
+
+// Waits until the network namespace that the caller is in takes what is for these addresses as its own. unavailable
+// where the deadline passes.
+//
+// Of an address without duplicate address detection the kernel says at once that it is usable, but it makes its local
+// route later, from a work queue, when the link has a carrier (addrconf_dad_work()). Until then a packet for the
+// address goes out to look for a neighbour, and who has sent it waits for three seconds.
+[[nodiscard]] Result<void> wait_until_local6(const std::vector<Ipv6>& addresses, std::chrono::milliseconds deadline);
 
 // A new mount of the sysfs of the network namespace that the caller is in.
 [[nodiscard]] Result<MountFd> mount_sysfs();

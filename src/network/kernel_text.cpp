@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <linux/ipv6_route.h>
 #include <optional>
 #include <vector>
 
@@ -111,19 +112,51 @@ Result<std::vector<Address6>> parse_addresses6(std::string_view text) {
     return found;
 }
 
-Result<std::vector<DefaultRoute6>> parse_default_routes6(std::string_view text) {
-    std::vector<DefaultRoute6> found;
+namespace {
+
+// A line of ipv6_route.
+struct Route6 {
+    Ipv6 destination{};
+    std::string_view prefix; // in hexadecimal
+    Ipv6 gateway{};
+    std::uint32_t flags = 0;
+    std::string_view link;
+};
+
+Result<std::vector<Route6>> parse_routes6(std::string_view text) {
+    std::vector<Route6> found;
     for (const auto line : split(text, '\n')) {
         // destination, its prefix, source, its prefix, gateway, metric, references, uses, flags, name
         const auto words = words_of(line);
         if (words.empty())
             continue;
-        const auto gateway = words.size() == 10 ? parse_address(words[4]) : std::nullopt;
-        if (!gateway)
+        const bool complete = words.size() == 10;
+        const auto destination = complete ? parse_address(words[0]) : std::nullopt;
+        const auto gateway = complete ? parse_address(words[4]) : std::nullopt;
+        std::uint32_t flags = 0;
+        if (!destination || !gateway ||
+            std::from_chars(words[8].data(), words[8].data() + words[8].size(), flags, 16).ec != std::errc())
             return fail(ErrorKind::system, "cannot read ipv6_route line '" + printable(line) + "'");
-        if (words[1] == "00" && words[9] != "lo")
-            found.push_back({*gateway, std::string(words[9])});
+        found.push_back({*destination, words[1], *gateway, flags, words[9]});
     }
+    return found;
+}
+
+} // namespace
+
+Result<std::vector<DefaultRoute6>> parse_default_routes6(std::string_view text) {
+    std::vector<DefaultRoute6> found;
+    for (const auto& route : TRY(parse_routes6(text)))
+        if (route.prefix == "00" && route.link != "lo")
+            found.push_back({route.gateway, std::string(route.link)});
+    return found;
+}
+
+Result<std::vector<Ipv6>> parse_local_addresses6(std::string_view text) {
+    std::vector<Ipv6> found;
+    for (const auto& route : TRY(parse_routes6(text)))
+        if (route.prefix == "80" && (route.flags & RTF_LOCAL) != 0)
+            found.push_back(route.destination);
     return found;
 }
 

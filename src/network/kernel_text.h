@@ -47,4 +47,7 @@ struct DefaultRoute6 {
 };
 [[nodiscard]] Result<std::vector<DefaultRoute6>> parse_default_routes6(std::string_view text);
 
+// The addresses that /proc/net/ipv6_route says are the namespace's own (RTF_LOCAL, linux/ipv6_route.h).
+[[nodiscard]] Result<std::vector<Ipv6>> parse_local_addresses6(std::string_view text);
+
 } // namespace squish::network

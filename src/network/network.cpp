@@ -335,15 +335,21 @@ Result<std::uint32_t> Network::make(const std::vector<NetworkId>& networks) {
     }
     const auto number = numbers.front();
     held_.emplace(number, Held{std::move(*made), {numbers.begin() + 1, numbers.end()}});
-    for (const auto one : numbers) {
-        const auto network = network_of(one);
-        for (const auto& link : {link_name(one), network == 0 ? options_.rules.bridge : bridge_name(network)})
-            if (auto settled = wait_until_operational(netlink_, link, std::chrono::seconds(2)); !settled) {
-                let_go(number);
-                return std::unexpected(std::move(settled).error());
-            }
-    }
+    for (const auto one : numbers)
+        if (auto settled = wait_until_settled(one); !settled) {
+            let_go(number);
+            return std::unexpected(std::move(settled).error());
+        }
     return number;
+}
+
+// Until what is sent to and from this link arrives.
+Result<void> Network::wait_until_settled(std::uint32_t number) {
+    constexpr std::chrono::seconds kPatience(2);
+    const auto network = network_of(number);
+    for (const auto& link : {link_name(number), network == 0 ? options_.rules.bridge : bridge_name(network)})
+        TRY(wait_until_operational(netlink_, link, kPatience));
+    return has_ipv6_out() ? wait_until_local6({gateway6_of(network)}, kPatience) : Result<void>();
 }
 
 // Gives the namespace its veth under the network's next free number. The name is the judge: where one of that name

@@ -142,6 +142,7 @@ private:
     [[nodiscard]] Attachment attachment_of(std::uint32_t number) const;
     [[nodiscard]] Result<std::uint32_t> obtain();
     [[nodiscard]] Result<std::uint32_t> make(const std::vector<NetworkId>& networks);
+    [[nodiscard]] Result<void> wait_until_settled(std::uint32_t number);
     [[nodiscard]] Result<Slot> slot_of(std::uint32_t number);
     [[nodiscard]] Result<std::uint32_t> connect(NetworkId network, int netns, std::uint32_t position);
     [[nodiscard]] Result<std::uint32_t> take_number(NetworkId network);

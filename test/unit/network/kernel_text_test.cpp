@@ -96,5 +96,24 @@ TEST(Ipv6Text, DefaultRoutesAreReadButForThoseThroughLo) {
     EXPECT_FALSE(parse_default_routes6("what is this\n").has_value());
 }
 
+TEST(Ipv6Text, LocalAddressesAreThoseWithARouteOfTheirOwn) {
+    const std::string none = "00000000000000000000000000000000 00 ";
+    const std::string direct = "00000000000000000000000000000000 00000000 00000001 00000000 ";
+    const auto found =
+        parse_local_addresses6("fd737175697300000000000000000000 40 " + none + direct +
+                               "00000001     eth0\n"
+                               "fd737175697300000000000000000002 80 " +
+                               none + direct +
+                               "80200001     eth0\n"
+                               "fd737175697300000000000000000003 80 " +
+                               none + direct + "00000001     eth0\n" + none + none + direct + "80200001       lo\n");
+    ASSERT_TRUE(found.has_value());
+    EXPECT_EQ(*found, std::vector{address6_of(2)});
+    EXPECT_FALSE(parse_local_addresses6("fd737175697300000000000000000002 80\n").has_value());
+    EXPECT_FALSE(parse_local_addresses6("fd737175697300000000000000000002 80 " + none +
+                                        "00000000000000000000000000000000 00000000 00000001 00000000 what eth0\n")
+                     .has_value());
+}
+
 } // namespace
 } // namespace squish::network
