@@ -7,6 +7,7 @@
 #include "archive/unpack.h"
 #include "archive/verify.h"
 #include "os/file.h"
+#include "require.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -21,15 +22,10 @@
 
 namespace {
 
+using squish::test::require;
+
 using namespace squish;
 using namespace squish::archive;
-
-void require(bool holds, const char* what) {
-    if (holds)
-        return;
-    std::fprintf(stderr, "violated: %s\n", what);
-    std::abort();
-}
 
 // In memory where there is such a place; with a neighbour that nothing may touch.
 struct Ground {

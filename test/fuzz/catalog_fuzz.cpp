@@ -9,21 +9,14 @@
 #include "catalog/manifest.h"
 #include "catalog/minisign.h"
 #include "catalog/source_index.h"
-
-#include <cstdio>
-#include <cstdlib>
+#include "require.h"
 
 namespace {
 
+using squish::test::require;
+
 using namespace squish;
 using namespace squish::catalog;
-
-void require(bool holds, const char* what) {
-    if (holds)
-        return;
-    std::fprintf(stderr, "violated: %s\n", what);
-    std::abort();
-}
 
 void check_error(const Error& error) {
     require(!error.message.empty() && printable(error.message) == error.message, "a refusal is printable");

@@ -11,27 +11,21 @@
 #include "daemon/connection.h"
 #include "daemon/router.h"
 #include "os/socket.h"
+#include "require.h"
 
 #include <boost/asio/co_spawn.hpp>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 namespace {
 
+using squish::test::require;
+
 using namespace squish;
 using namespace squish::daemon;
-
-void require(bool holds, const char* what, std::string_view answer = {}) {
-    if (holds)
-        return;
-    std::fprintf(stderr, "violated: %s\n%.*s\n", what, static_cast<int>(answer.size()), answer.data());
-    std::abort();
-}
 
 // What there is to read of a container's output; as long as the process.
 class LogFile {

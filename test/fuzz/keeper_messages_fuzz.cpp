@@ -3,26 +3,20 @@
 // What must hold: nothing is read outside; what is not sound is not taken; what is sound, written again, is what was
 // read, byte by byte; a report is one only by its size, its mark and its kind.
 #include "launch/format.h"
+#include "require.h"
 #include "wire/keeper_messages.h"
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <vector>
 
 namespace {
 
+using squish::test::require;
+
 using namespace squish;
 using wire::KeeperKind;
-
-void require(bool holds, const char* what) {
-    if (holds)
-        return;
-    std::fprintf(stderr, "violated: %s\n", what);
-    std::abort();
-}
 
 std::string written(const wire::KeeperRequest& request) {
     auto out = wire::keeper_message(request.kind, request.sequence);

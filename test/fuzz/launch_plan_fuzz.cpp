@@ -4,24 +4,19 @@
 // given than the header counts; what the reader takes to its end, the builder would write in the same way.
 #include "launch/format.h"
 #include "launch/plan_builder.h"
+#include "require.h"
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
 
 namespace {
 
-using namespace squish::launch;
+using squish::test::require;
 
-void require(bool holds, const char* what) {
-    if (holds)
-        return;
-    std::fprintf(stderr, "violated: %s\n", what);
-    std::abort();
-}
+using namespace squish::launch;
 
 // In a block of its own size, aligned as mmap(2) aligns, so that a read beyond the end is seen.
 struct Aligned {

@@ -4,23 +4,17 @@
 // that it is told to listen at are this machine's own or are refused; nobody serves them here.
 #include "base/text.h"
 #include "nameserver/service.h"
+#include "require.h"
 
 #include <boost/asio/io_context.hpp>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 
 namespace {
 
-using namespace squish;
+using squish::test::require;
 
-void require(bool holds, const char* what) {
-    if (holds)
-        return;
-    std::fprintf(stderr, "violated: %s\n", what);
-    std::abort();
-}
+using namespace squish;
 
 } // namespace
 

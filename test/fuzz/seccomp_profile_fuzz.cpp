@@ -4,22 +4,16 @@
 // (every path ends with an answer), and it says what the profile says, near every value that the profile names.
 #include "../support/seccomp_evaluator.h"
 #include "base/text.h"
+#include "require.h"
 #include "seccomp/compile.h"
 #include "seccomp/names.h"
 #include "seccomp/oci_profile.h"
 
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 
 namespace {
 
-void require(bool holds, const char* what) {
-    if (holds)
-        return;
-    std::fprintf(stderr, "violated: %s\n", what);
-    std::abort();
-}
+using squish::test::require;
 
 void check(const squish::seccomp::Profile& profile, const squish::seccomp::Program& program, const seccomp_data& call) {
     const auto answer = squish::test::evaluate(program, call);

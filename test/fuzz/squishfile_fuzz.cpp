@@ -3,21 +3,16 @@
 // What must hold: nothing crashes; a refusal gives at least one reason, and reasons are printable; what was accepted
 // survives the way through JSON, before and after its paths were resolved, and its layers do not overlap.
 #include "base/text.h"
+#include "require.h"
 #include "squishfile/squishfile.h"
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
 
 namespace {
 
-void require(bool holds, const char* what) {
-    if (holds)
-        return;
-    std::fprintf(stderr, "violated: %s\n", what);
-    std::abort();
-}
+using squish::test::require;
 
 void check_round_trip(const squish::Squishfile& file) {
     const auto again = squish::parse_json(squish::to_json(file));

@@ -2,23 +2,17 @@
 //
 // What must hold: nothing is thrown; an error has a message; what is taken is within its limits; the name of a layer is
 // one component of a path.
+#include "require.h"
 #include "stager/requests.h"
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 
 namespace {
 
-using namespace squish;
+using squish::test::require;
 
-void require(bool holds, const char* what) {
-    if (holds)
-        return;
-    std::fprintf(stderr, "violated: %s\n", what);
-    std::abort();
-}
+using namespace squish;
 
 template <class Value> bool taken(const Result<Value>& value) {
     require(value || !value.error().message.empty(), "an error has a message");

@@ -3,24 +3,18 @@
 // What must hold: nothing is read outside; after the first damaged field everything is zero; a message of the JSON
 // channel is an object or an error, and asking it for members, or answering it, is never more than an error.
 #include "os/socket.h"
+#include "require.h"
 #include "wire/codec.h"
 #include "wire/json_channel.h"
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 
 namespace {
 
-using namespace squish;
+using squish::test::require;
 
-void require(bool holds, const char* what) {
-    if (holds)
-        return;
-    std::fprintf(stderr, "violated: %s\n", what);
-    std::abort();
-}
+using namespace squish;
 
 // The first byte of each step decides which field is read; the rest is what is read from.
 void read_fields(std::string_view bytes) {

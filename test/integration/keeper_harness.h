@@ -324,6 +324,16 @@ public:
         EXPECT_FALSE(error) << testbin_path() << ": " << error.message();
         return at(name);
     }
+    // A rootfs with busybox as "/sh", and links of these names to it.
+    std::string make_shell_rootfs(std::initializer_list<const char*> applets = {}) {
+        auto rootfs = make_rootfs();
+        std::error_code error;
+        fs::copy_file(std::string(SQUISH_BUILD_DIR) + "/share/squish/base/bin/busybox", rootfs + "/sh", error);
+        EXPECT_FALSE(error) << "busybox: " << error.message();
+        for (const auto* applet : applets)
+            fs::create_symlink("sh", rootfs + "/" + applet);
+        return rootfs;
+    }
     UniqueFd root_mount() {
         if (!fs::exists(at("rootfs/testbin")))
             make_rootfs();

@@ -52,13 +52,8 @@ class Isolation : public ::testing::Test {
 protected:
     void SetUp() override {
         SKIP_AS_ROOT();
-        const auto rootfs = kept_.make_rootfs();
-        std::error_code error;
-        fs::copy_file(std::string(SQUISH_BUILD_DIR) + "/share/squish/base/bin/busybox", rootfs + "/sh", error);
-        ASSERT_FALSE(error) << "busybox: " << error.message();
-        for (const auto* applet : {"cat", "chmod", "cp", "dd", "grep", "head", "id", "ls", "mkdir", "sleep", "stat",
-                                   "test", "touch", "ulimit", "umask", "wc"})
-            fs::create_symlink("sh", rootfs + "/" + applet);
+        kept_.make_shell_rootfs({"cat", "chmod", "cp", "dd", "grep", "head", "id", "ls", "mkdir", "sleep", "stat",
+                                 "test", "touch", "ulimit", "umask", "wc"});
         client_ = kept_.greet();
     }
     [[nodiscard]] Machine machine() const {

@@ -110,33 +110,39 @@ bool ask_kernel(Request& request) {
     return done;
 }
 
+// A numeric address of either family.
+struct Numeric {
+    sockaddr_storage address{};
+    socklen_t size = 0;
+    [[nodiscard]] const sockaddr* data() const { return reinterpret_cast<const sockaddr*>(&address); }
+};
+
+Numeric numeric(const std::string& text, std::uint16_t port) {
+    Numeric made;
+    if (text.contains(':')) {
+        auto& six = reinterpret_cast<sockaddr_in6&>(made.address);
+        six.sin6_family = AF_INET6;
+        six.sin6_port = htons(port);
+        inet_pton(AF_INET6, text.c_str(), &six.sin6_addr);
+        made.size = sizeof six;
+    } else {
+        auto& four = reinterpret_cast<sockaddr_in&>(made.address);
+        four.sin_family = AF_INET;
+        four.sin_port = htons(port);
+        inet_pton(AF_INET, text.c_str(), &four.sin_addr);
+        made.size = sizeof four;
+    }
+    return made;
+}
+
 // Sends a datagram from `source`, which may not be ours: bound to it, with an option that lets us bind.
 bool send_from(const std::string& source, const std::string& to, int level, int option) {
-    const bool six = source.contains(':');
-    const int fd = socket(six ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    const auto from = numeric(source, 0), peer = numeric(to, 9);
+    const int fd = socket(from.address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     const int on = 1;
-    sockaddr_storage from{}, peer{};
-    socklen_t size = sizeof(sockaddr_in);
-    if (six) {
-        size = sizeof(sockaddr_in6);
-        auto& from6 = reinterpret_cast<sockaddr_in6&>(from);
-        auto& peer6 = reinterpret_cast<sockaddr_in6&>(peer);
-        from6.sin6_family = peer6.sin6_family = AF_INET6;
-        peer6.sin6_port = htons(9);
-        inet_pton(AF_INET6, source.c_str(), &from6.sin6_addr);
-        inet_pton(AF_INET6, to.c_str(), &peer6.sin6_addr);
-    } else {
-        auto& from4 = reinterpret_cast<sockaddr_in&>(from);
-        auto& peer4 = reinterpret_cast<sockaddr_in&>(peer);
-        from4.sin_family = peer4.sin_family = AF_INET;
-        peer4.sin_port = htons(9);
-        inet_pton(AF_INET, source.c_str(), &from4.sin_addr);
-        inet_pton(AF_INET, to.c_str(), &peer4.sin_addr);
-    }
     errno = 0;
     const bool sent = fd >= 0 && setsockopt(fd, level, option, &on, sizeof on) == 0 &&
-                      bind(fd, reinterpret_cast<sockaddr*>(&from), size) == 0 &&
-                      sendto(fd, "spoofed", 7, 0, reinterpret_cast<sockaddr*>(&peer), size) == 7;
+                      bind(fd, from.data(), from.size) == 0 && sendto(fd, "spoofed", 7, 0, peer.data(), peer.size) == 7;
     const int why = errno;
     if (fd >= 0)
         close(fd);
