@@ -10,6 +10,8 @@
 //                                                              (net.ipv4.tcp_fwmark_accept), and so has the RST or
 //                                                              ICMP error of a port where nobody listens
 //                                                              (fwmark_reflect; Documentation/networking/ip-sysctl.rst)
+//     82: from the container's own IPv6 addresses goto 90      of IPv6 alone: the kernel asks nobody for a right before a
+//     84: from any other given address unreachable             socket sends from what is not its own (IPV6_FREEBIND)
 //     90: to the containers' networks lookup main              what follows must not catch siblings
 //     95: ipproto udp sport PORT lookup kClientTable           UDP: for each published port, by the forwarder
 //
@@ -23,6 +25,8 @@ namespace squish::client_route {
 inline constexpr std::uint32_t kMark = 0x5351;
 inline constexpr std::uint32_t kTable = 0x5351;
 inline constexpr std::uint32_t kMarkPriority = 80;
+inline constexpr std::uint32_t kOwnSourcePriority = 82;
+inline constexpr std::uint32_t kForeignSourcePriority = 84;
 inline constexpr std::uint32_t kSiblingsPriority = 90;
 inline constexpr std::uint32_t kUdpPriority = 95;
 

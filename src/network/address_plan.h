@@ -87,6 +87,8 @@ inline constexpr std::uint32_t kLastNamedHost = 254;
 }
 inline constexpr Ipv6 kAllNetworks6 = {0xfd, 0x73, 0x71, 0x75, 0x69, 0x73};
 inline constexpr unsigned kAllNetworks6Prefix = 48;
+inline constexpr Ipv6 kLinkLocal6 = {0xfe, 0x80}; // RFC 4291, section 2.5.6
+inline constexpr unsigned kLinkLocal6Prefix = 10;
 inline constexpr unsigned kNetwork6Prefix = 64;
 [[nodiscard]] constexpr Ipv6 address6_of(std::uint32_t number) {
     Ipv6 address = kAllNetworks6;

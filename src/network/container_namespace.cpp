@@ -80,6 +80,11 @@ Result<void> configure_ipv6(Netlink& netlink, const ContainerLinks& links) {
     requests.push_back(add_client_route6(links.front().address6));
     requests.push_back(add_mark_rule(AF_INET6));
     requests.push_back(add_siblings_rule(AF_INET6));
+    for (const auto& link : links)
+        requests.push_back(add_own_source_rule6(link.address6, 128));
+    requests.push_back(add_own_source_rule6(kLinkLocal6, kLinkLocal6Prefix));
+    for (const bool first_bit : {false, true})
+        requests.push_back(add_foreign_source_rule6(first_bit));
     TRY(netlink.send(requests));
     std::vector<Ipv6> own;
     for (const auto& link : links)

@@ -244,6 +244,35 @@ Request add_siblings_rule(int family) {
     return {std::move(message), "add the rule for siblings"};
 }
 
+namespace {
+
+std::unique_ptr<nl_msg, FreeMessage> source_rule6(const Ipv6& source, unsigned prefix, std::uint8_t action,
+                                                  std::uint32_t priority) {
+    std::unique_ptr<nl_msg, FreeMessage> message(nlmsg_alloc_simple(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL));
+    fib_rule_hdr header{};
+    header.family = AF_INET6;
+    header.src_len = static_cast<std::uint8_t>(prefix);
+    header.action = action;
+    nlmsg_append(message.get(), &header, sizeof header, NLMSG_ALIGNTO);
+    put(message.get(), FRA_PRIORITY, priority);
+    put(message.get(), FRA_SRC, source);
+    return message;
+}
+
+} // namespace
+
+Request add_own_source_rule6(const Ipv6& own, unsigned prefix) {
+    auto message = source_rule6(own, prefix, FR_ACT_GOTO, client_route::kOwnSourcePriority);
+    put(message.get(), FRA_GOTO, client_route::kSiblingsPriority);
+    return {std::move(message), "add the rule for the source " + to_string(own)};
+}
+
+Request add_foreign_source_rule6(bool first_bit) {
+    const Ipv6 half{static_cast<std::uint8_t>(first_bit ? 0x80 : 0)};
+    return {source_rule6(half, 1, FR_ACT_UNREACHABLE, client_route::kForeignSourcePriority),
+            "add the rule against foreign sources"};
+}
+
 Request remove_udp_rule(int family) {
     // Of a rule to be removed the kernel compares what is given (fib_nl_delrule()).
     return {rule(RTM_DELRULE, 0, family, client_route::kTable, client_route::kUdpPriority), "remove a rule for UDP"};

@@ -52,6 +52,11 @@ struct Veth {
 [[nodiscard]] Request add_client_route6(const Ipv6& own);
 [[nodiscard]] Request add_mark_rule(int family);
 [[nodiscard]] Request add_siblings_rule(int family);
+// What leaves a container by IPv6 with a source of its own goes on to the rules for siblings; with a foreign one it is
+// refused. Where the kernel still has to choose the source neither matches: fib6_rule_match() compares what is there.
+[[nodiscard]] Request add_own_source_rule6(const Ipv6& own, unsigned prefix);
+// Half of all addresses begin with this bit: a rule for ::/0 would match what has no source yet.
+[[nodiscard]] Request add_foreign_source_rule6(bool first_bit);
 // Removes one UDP rule that a forwarder has left; ENOENT where there is none.
 [[nodiscard]] Request remove_udp_rule(int family);
 
