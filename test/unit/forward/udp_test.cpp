@@ -234,6 +234,7 @@ TEST(Port, DrainedAndClosedItCutsNobodyWhoIsConnected) {
         const int port = port_of(listener.get());
         listener.reset();
         std::atomic<bool> stop = false;
+        std::atomic<int> tried = 0;
         std::vector<UniqueFd> connected;
         std::thread clients([&] {
             // No more than the forwarder has descriptors for: for want of them it cuts who waits longest.
@@ -245,10 +246,13 @@ TEST(Port, DrainedAndClosedItCutsNobodyWhoIsConnected) {
                 to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
                 (void) ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to);
                 connected.push_back(std::move(socket));
+                ++tried;
+                tried.notify_one();
                 std::this_thread::sleep_for(std::chrono::microseconds(100)); // not to run out of descriptors
             }
         });
-        std::this_thread::sleep_for(std::chrono::milliseconds(5)); // drained while some are connecting
+        for (int seen = tried; seen < 5; seen = tried) // drained while some are connecting
+            tried.wait(seen);
         EXPECT_EQ(forwarder.call({{"op", "drain"}, {"container", "c"}, {"key", "p"}})["ok"], true);
         ASSERT_TRUE(eventually([&] { return !has_open_handshake(port); }));
         EXPECT_EQ(forwarder.call({{"op", "unpublish"}, {"container", "c"}, {"key", "p"}})["ok"], true);
