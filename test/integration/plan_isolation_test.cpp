@@ -23,25 +23,32 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-// The same plan without the steps that `leave_out` names.
-PlanBuilder without(const PlanBuilder& plan, const std::function<bool(const launch::StepView&)>& leave_out) {
+// The same plan, each step with the flags that `flags_of` gives it; without those that get none.
+PlanBuilder changed(const PlanBuilder& plan,
+                    const std::function<std::optional<std::uint16_t>(const launch::StepView&)>& flags_of) {
     PlanBuilder out;
     const auto bytes = plan.bytes();
     EXPECT_TRUE(bytes);
     launch::PlanReader reader(bytes->data(), bytes->size());
     launch::StepView view;
-    std::size_t left_out = 0;
+    std::size_t changes = 0;
     for (std::size_t i = 0; reader.next(view); ++i) {
         const auto& step = *view.step;
-        if (leave_out(view)) {
-            ++left_out;
-            continue;
-        }
-        out.add(static_cast<StepKind>(step.kind), {step.flags, step.a, step.b, step.c, view.text1, view.text2},
-                plan.descriptions()[i]);
+        const auto flags = flags_of(view);
+        changes += flags != step.flags;
+        if (flags)
+            out.add(static_cast<StepKind>(step.kind), {*flags, step.a, step.b, step.c, view.text1, view.text2},
+                    plan.descriptions()[i]);
     }
-    EXPECT_GT(left_out, 0U) << "there is no such step";
+    EXPECT_GT(changes, 0U) << "there is no such step";
     return out;
+}
+
+// The same plan without the steps that `leave_out` names.
+PlanBuilder without(const PlanBuilder& plan, const std::function<bool(const launch::StepView&)>& leave_out) {
+    return changed(plan, [&](const launch::StepView& view) {
+        return leave_out(view) ? std::nullopt : std::optional(view.step->flags);
+    });
 }
 
 auto is(StepKind kind) {
@@ -89,7 +96,7 @@ protected:
         Pipe out;
         const auto root = kept_.root_mount();
         auto launch = make_launch(plan, {}, {});
-        const auto memfd = sealed(leave_out_ ? without(launch, leave_out_) : launch);
+        const auto memfd = sealed(change_ ? change_(launch) : launch);
         const Payload streams{.out = out.writer(), .err = out.writer()};
         const auto outcome = client_.outcome(KeeperKind::launch, text(id, "cell-of-" + id),
                                              kept_.with_streams(memfd.get(), root.get(), streams));
@@ -103,7 +110,7 @@ protected:
 
     Kept kept_;
     Client client_;
-    std::function<bool(const launch::StepView&)> leave_out_; // of what launches the payload
+    std::function<PlanBuilder(const PlanBuilder&)> change_; // of what launches the payload
     int count_ = 0;
 };
 
@@ -134,6 +141,21 @@ TEST_F(Isolation, WhatIsCoveredIsEmptyAndOtherwiseIsNot) {
         found += !bare.contains(path + " 0\n");
     }
     EXPECT_GE(found, 1U) << "without covers: " << bare;
+}
+
+// CVE-2019-19921: a rootfs decides where the kernel's files are.
+TEST_F(Isolation, ALinkInTheRootfsDoesNotMoveProc) {
+    const auto script = "cat /tmp/1/comm";
+    const auto rootfs = kept_.at("rootfs");
+    fs::remove(rootfs + "/proc");
+    fs::create_directory_symlink("/tmp", rootfs + "/proc");
+    EXPECT_THAT(output_of(shell(script), whole_prelude()), StartsWith("launch: "));
+    change_ = [](const PlanBuilder& plan) {
+        return changed(plan, [](const launch::StepView& view) {
+            return std::optional(is(StepKind::attach)(view) ? std::uint16_t{0} : view.step->flags);
+        });
+    };
+    EXPECT_EQ(output_of(shell(script), whole_prelude()), "squish-init\n");
 }
 
 TEST_F(Isolation, TheCoversCannotBeWrittenTo) {
@@ -357,8 +379,10 @@ TEST_F(Isolation, APayloadThatOnlyForksComesToAnEnd) {
     EXPECT_LT(count, kMost);
     EXPECT_GT(count, kMost - 50) << "init, the shell and testbin count, and nothing of other containers";
     EXPECT_THAT(output_of("(ulimit -u 5000) 2>&1; true"), HasSubstr("Operation not permitted"));
-    leave_out_ = [](const launch::StepView& view) {
-        return is(StepKind::resource_limit)(view) && view.step->a == RLIMIT_NPROC;
+    change_ = [](const PlanBuilder& plan) {
+        return without(plan, [](const launch::StepView& view) {
+            return is(StepKind::resource_limit)(view) && view.step->a == RLIMIT_NPROC;
+        });
     };
     EXPECT_EQ(forked("4200").second, "forks 4200 ok\n");
 }
