@@ -17,7 +17,7 @@ namespace {
 Result<void> write_lock_file(const std::string& file, bool refresh) {
     const auto source = TRY(read_source(file));
     const auto squishfile = TRY(parse_source(source));
-    TRY(check_layers(source, squishfile));
+    TRY(check_paths(source, squishfile));
     const auto paths = TRY(find_paths());
     auto client = TRY(Client::connect(paths));
     const Json body{{"squishfile", Json::parse(to_json(squishfile), nullptr, false)}, {"refresh", refresh}};

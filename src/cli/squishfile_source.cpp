@@ -159,13 +159,16 @@ Result<Squishfile> parse_source(const SquishfileSource& source) {
     return std::move(*parsed);
 }
 
-Result<void> check_layers(const SquishfileSource& source, const Squishfile& file) {
+Result<void> check_paths(const SquishfileSource& source, const Squishfile& file) {
     std::vector<Diagnostic> missing;
     struct stat info{};
     for (const auto& layer : file.layers)
         if (layer.source == LayerSpec::Source::path && ::stat(layer.path.c_str(), &info) < 0)
             missing.push_back({layer.at, "layer '" + printable(layer.name) + "': '" + printable(layer.path) +
                                              "': " + errno_text(errno)});
+    const auto& profile = file.security.seccomp;
+    if (profile.starts_with('/') && ::stat(profile.c_str(), &info) < 0)
+        missing.push_back({file.security.at, "security.seccomp: '" + printable(profile) + "': " + errno_text(errno)});
     return missing.empty() ? Result<void>() : Result<void>(wrong(source, missing));
 }
 

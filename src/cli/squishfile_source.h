@@ -20,7 +20,7 @@ struct SquishfileSource {
 [[nodiscard]] Result<SquishfileSource> read_source(const std::string& file);
 // Parsed, with its paths resolved; errors are one per line, FILE:LINE:COLUMN: message.
 [[nodiscard]] Result<Squishfile> parse_source(const SquishfileSource& source);
-// `invalid`, one line for each path layer whose source does not exist, with its place in the file.
-[[nodiscard]] Result<void> check_layers(const SquishfileSource& source, const Squishfile& file);
+// `invalid`, one line for each path (a layer's source, a profile) that does not exist, with its place in the file.
+[[nodiscard]] Result<void> check_paths(const SquishfileSource& source, const Squishfile& file);
 
 } // namespace squish::cli

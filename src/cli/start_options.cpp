@@ -152,7 +152,7 @@ Result<Loaded> load(const std::string& file, const StartOptions& options) {
     const auto source = TRY(read_source(file));
     Loaded loaded;
     loaded.file = TRY(parse_source(source));
-    TRY(check_layers(source, loaded.file));
+    TRY(check_paths(source, loaded.file));
     TRY(apply(options, loaded.file, [](const char* name) -> const char* { return std::getenv(name); }));
     loaded.lock = TRY(read_lock(source));
     if (options.locked && loaded.lock.empty())

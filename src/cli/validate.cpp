@@ -19,7 +19,7 @@ namespace {
 Result<Squishfile> check(const std::string& file) {
     const auto source = TRY(read_source(file));
     auto squishfile = TRY(parse_source(source));
-    TRY(check_layers(source, squishfile));
+    TRY(check_paths(source, squishfile));
     return squishfile;
 }
 

@@ -153,6 +153,15 @@ JSON
     run --separate-stderr calls "$toml" fork
     [ "$status" -ne 0 ] || fail "it ran"
     assert_contains "$stderr" "not a regular file"
+
+    rm profile.json
+    shell_file gone.toml true "$toml"
+    for command in validate run; do
+        run --separate-stderr squish "$command" gone.toml
+        assert_status 2
+        assert_contains "$stderr" "gone.toml:"
+        assert_contains "$stderr" "profile.json': No such file or directory"
+    done
     assert_no_container
 }
 
