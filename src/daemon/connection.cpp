@@ -1,4 +1,5 @@
 #include "daemon/connection.h"
+#include "os/socket.h"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -50,19 +51,6 @@ std::string as_chunk(std::string_view bytes) {
     return out;
 }
 
-void take_fds(msghdr& message, std::vector<UniqueFd>& fds) {
-    for (cmsghdr* header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
-        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
-            continue;
-        const auto count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (std::size_t i = 0; i < count; ++i) {
-            int fd = -1;
-            std::memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof fd);
-            fds.emplace_back(fd);
-        }
-    }
-}
-
 } // namespace
 
 Connection::Connection(Socket socket, const Limits& limits, std::shared_ptr<Load> load)
@@ -111,7 +99,7 @@ ssize_t Connection::receive_now() {
     input_.resize(before + static_cast<std::size_t>(got > 0 ? got : 0));
     if (got < 0)
         return -error;
-    take_fds(message, fds_);
+    os::take_descriptors(message, fds_);
     too_many_fds_ |= (message.msg_flags & MSG_CTRUNC) != 0 || fds_.size() > kMaxFds;
     if (fds_.size() > kMaxFds)
         fds_.resize(kMaxFds);

@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "daemon/log.h"
 #include "daemon/server.h"
+#include "os/process.h"
 #include "os/socket.h"
 #include "version.h"
 
@@ -11,7 +12,6 @@
 #include <boost/asio/signal_set.hpp>
 #include <chrono>
 #include <csignal>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -24,15 +24,6 @@ namespace {
 std::int64_t now_in_microseconds() {
     using std::chrono::system_clock;
     return std::chrono::duration_cast<std::chrono::microseconds>(system_clock::now().time_since_epoch()).count();
-}
-
-// A pidfd and a connection for each container: the usual soft limit of 1024 is soon used up.
-void raise_fd_limit() {
-    rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        ::setrlimit(RLIMIT_NOFILE, &limit);
-    }
 }
 
 // The containers, opened on the loop; runs the loop for as long as that takes.
@@ -59,7 +50,8 @@ Result<void> serve(const Paths& paths, OpenContainers open, ReadyPipe& ready) {
         ready.ready();
         return fail(ErrorKind::conflict, "squishd is running already, on '" + printable(paths.socket) + "'");
     }
-    raise_fd_limit();
+    // A pidfd and a connection for each container: the usual soft limit of 1024 is soon used up.
+    (void) os::raise_descriptor_limit();
     ::signal(SIGPIPE, SIG_IGN);
     asio::io_context loop(1);
     // Before the engine opens: whoever connects now waits in the queue instead of starting a second daemon.

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "os/file.h"
+#include "os/process.h"
 
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
@@ -33,15 +34,6 @@ int landlock_abi() {
     return abi > 0 ? static_cast<int>(abi) : 0;
 }
 
-// Each container with ports costs us a few descriptors.
-void raise_descriptor_limit() {
-    rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        ::setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
-
 } // namespace
 
 Engine::Impl::Impl(asio::io_context& loop, Paths paths, EngineConfig config)
@@ -61,7 +53,7 @@ Engine::Impl::Impl(asio::io_context& loop, Paths paths, EngineConfig config)
 }
 
 Task<void> Engine::Impl::open() {
-    raise_descriptor_limit();
+    (void) os::raise_descriptor_limit(); // each container with ports costs us a few
     CO_TRY(secure_state_folder(paths_));
     CO_TRY(os::make_dirs(paths_.containers()));
     // One engine per state folder: two would end each other's containers.

@@ -11,7 +11,4 @@ namespace squish::forward {
 // namespace, still can). Must not: fail where there were no capabilities to begin with.
 [[nodiscard]] Result<void> harden();
 
-// Raises the soft limit of open files to the hard one.
-[[nodiscard]] Result<void> raise_fd_limit();
-
 } // namespace squish::forward

@@ -4,6 +4,7 @@
 #include "forward/hardening.h"
 #include "forward/pipe_pool.h"
 #include "forward/service.h"
+#include "os/process.h"
 
 #include <cstdio>
 #include <fcntl.h>
@@ -31,7 +32,7 @@ squish::Result<void> forward() {
     auto control = TRY(control_listener());
     // A received message needs 128 KiB for a moment: back to the kernel each time instead of into the heap for good.
     ::mallopt(M_MMAP_THRESHOLD, 64 * 1024);
-    TRY(squish::forward::raise_fd_limit());
+    TRY(squish::os::raise_descriptor_limit());
     TRY(squish::forward::harden());
     return squish::forward::serve(std::move(control), squish::forward::PipePool::machine_limits());
 }

@@ -103,21 +103,6 @@ Result<void> map_single() {
     return {};
 }
 
-// Each id of ours to itself, one line per line of our own map: an extent must lie within one extent of the parent.
-Result<std::string> identity_of(const char* own_map) {
-    const auto text = TRY(os::read_file(own_map));
-    std::string map;
-    for (const auto line : split(text, '\n')) {
-        std::vector<std::string> fields;
-        for (const auto word : split(line, ' '))
-            if (!word.empty())
-                fields.emplace_back(word);
-        if (fields.size() == 3)
-            map += fields[0] + " " + fields[0] + " " + fields[2] + "\n";
-    }
-    return map;
-}
-
 // Ours and a hundred more, which is a tenth of the machine's memory: a container goes before the keeper, without which
 // all of them go.
 Result<std::string> containers_oom_score() {
@@ -188,8 +173,8 @@ Result<void> leave_users_keyring() {
 
 Result<Home> build_home(int init) {
     Home home;
-    home.uid_map = TRY(identity_of("/proc/self/uid_map"));
-    home.gid_map = TRY(identity_of("/proc/self/gid_map"));
+    home.uid_map = TRY(os::identity_map("/proc/self/uid_map"));
+    home.gid_map = TRY(os::identity_map("/proc/self/gid_map"));
     home.oom_score_adj = TRY(containers_oom_score());
     home.single_id = TRY(os::read_file("/proc/self/setgroups")).starts_with("deny");
     if (::unshare(CLONE_NEWNS) < 0)

@@ -10,11 +10,11 @@
 #include "keeper/bootstrap.h"
 #include "keeper/server.h"
 #include "os/file.h"
+#include "os/process.h"
 
 #include <csignal>
 #include <fcntl.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 namespace {
@@ -38,22 +38,13 @@ void block_signals() {
     ::sigprocmask(SIG_BLOCK, &blocked, nullptr);
 }
 
-// Each container costs three descriptors.
-void raise_descriptor_limit() {
-    rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        ::setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
-
 Result<std::unique_ptr<keeper::Server>> begin(int argc, char** argv) {
     if (argc != 3)
         return fail(ErrorKind::invalid, "squish-keeper is started by squishd");
     UniqueFd listener(3), init(4);
     ::umask(022); // what is made here and in containers is looked at by other ids; squishd's 077 is for its own files
     block_signals();
-    raise_descriptor_limit();
+    (void) os::raise_descriptor_limit(); // each container costs three
     TRY(keeper::enter_user_namespace({words(argv[1]), words(argv[2])}));
     TRY(keeper::leave_users_keyring());
     auto home = TRY(keeper::build_home(init.get()));

@@ -5,11 +5,10 @@
 
 #include "layers/sandbox.h"
 #include "layers/service.h"
-#include "os/file.h"
+#include "os/process.h"
 
 #include <cstdio>
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 namespace {
@@ -20,8 +19,8 @@ constexpr int kIdleMs = 30'000;
 
 Result<void> serve(int listener) {
     layers::IdMaps maps;
-    maps.uids = TRY(layers::identity_map("/proc/self/uid_map"));
-    maps.gids = TRY(layers::identity_map("/proc/self/gid_map"));
+    maps.uids = TRY(os::identity_map("/proc/self/uid_map"));
+    maps.gids = TRY(os::identity_map("/proc/self/gid_map"));
     return layers::Service(listener, maps).run(kIdleMs);
 }
 
@@ -30,11 +29,7 @@ Result<void> serve(int listener) {
 int main() {
     ::fcntl(3, F_SETFD, FD_CLOEXEC);
     ::umask(022);
-    rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        ::setrlimit(RLIMIT_NOFILE, &limit);
-    }
+    (void) os::raise_descriptor_limit();
     const UniqueFd listener(3);
     const auto served = serve(listener.get());
     if (served)

@@ -161,18 +161,4 @@ Result<void> enter(const Cell& cell) {
     return filter_system_calls();
 }
 
-Result<std::string> identity_map(const char* own_map) {
-    const auto text = TRY(os::read_file(own_map));
-    std::string map;
-    for (const auto line : split(text, '\n')) {
-        std::vector<std::string> fields;
-        for (const auto word : split(line, ' '))
-            if (!word.empty())
-                fields.emplace_back(word);
-        if (fields.size() == 3)
-            map += fields[0] + " " + fields[0] + " " + fields[2] + "\n";
-    }
-    return map;
-}
-
 } // namespace squish::layers

@@ -35,7 +35,4 @@ struct Cell {
 // Enters it, for good. The process must have one thread.
 [[nodiscard]] Result<void> enter(const Cell& cell);
 
-// The lines of our own id map, each id to itself: an extent must lie within one extent of the parent's.
-[[nodiscard]] Result<std::string> identity_map(const char* own_map);
-
 } // namespace squish::layers

@@ -12,6 +12,7 @@
 #include <optional>
 #include <poll.h>
 #include <sched.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -94,6 +95,30 @@ Result<pid_t> pid_of(int pidfd) {
         return fail_errno("pidfd", ESRCH);
     }
     return fail_errno("pidfd without 'Pid:' in its fdinfo", EINVAL);
+}
+
+Result<void> raise_descriptor_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return fail_errno("getrlimit");
+    limit.rlim_cur = limit.rlim_max;
+    if (::setrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return fail_errno("setrlimit");
+    return {};
+}
+
+Result<std::string> identity_map(const char* own_map) {
+    const auto text = TRY(read_file(own_map));
+    std::string map;
+    for (const auto line : split(text, '\n')) {
+        std::vector<std::string> fields;
+        for (const auto word : split(line, ' '))
+            if (!word.empty())
+                fields.emplace_back(word);
+        if (fields.size() == 3)
+            map += fields[0] + " " + fields[0] + " " + fields[2] + "\n";
+    }
+    return map;
 }
 
 Result<NsFd> open_namespace(pid_t pid, const char* name) {

@@ -42,6 +42,13 @@ struct WaitResult {
 // The pid that /proc/self/fdinfo shows for a pidfd, in the reader's pid namespace; an error where it is gone.
 [[nodiscard]] Result<pid_t> pid_of(int pidfd);
 
+// The soft limit of open descriptors up to the hard one (RLIMIT_NOFILE).
+[[nodiscard]] Result<void> raise_descriptor_limit();
+
+// For a child's user namespace: each id of ours to itself, from our own map ("/proc/self/uid_map"). One line per line
+// of that, since an extent must lie within one extent of the parent's (user_namespaces(7)).
+[[nodiscard]] Result<std::string> identity_map(const char* own_map);
+
 [[nodiscard]] Result<NsFd> open_namespace(pid_t pid, const char* name); // "net", "mnt", …
 [[nodiscard]] Result<void> enter_namespace(int ns, int kind);           // setns(2); kind is CLONE_NEW*
 

@@ -96,6 +96,20 @@ Result<void> send_message(int socket, std::string_view bytes, std::span<const in
     }
 }
 
+void take_descriptors(const msghdr& message, std::vector<UniqueFd>& fds) {
+    for (cmsghdr* header = CMSG_FIRSTHDR(&message); header;
+         header = CMSG_NXTHDR(const_cast<msghdr*>(&message), header)) {
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
+            continue;
+        const auto count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (std::size_t i = 0; i < count; ++i) {
+            int fd = -1;
+            std::memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof fd);
+            fds.emplace_back(fd);
+        }
+    }
+}
+
 Result<Message> receive_message(int socket, std::size_t limit) {
     // One buffer for all: making and zeroing one of the limit's size per message cost more than the message.
     thread_local std::vector<char> buffer;
@@ -113,16 +127,7 @@ Result<Message> receive_message(int socket, std::size_t limit) {
     while ((got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC)) < 0)
         if (errno != EINTR)
             return fail_errno("recvmsg");
-    for (cmsghdr* header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
-        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
-            continue;
-        const auto count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (std::size_t i = 0; i < count; ++i) {
-            int fd = -1;
-            std::memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof fd);
-            out.fds.emplace_back(fd);
-        }
-    }
+    take_descriptors(message, out.fds);
     if (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
         return fail_errno("recvmsg: message or descriptors cut short", EMSGSIZE);
     out.bytes.assign(buffer.data(), static_cast<std::size_t>(got));

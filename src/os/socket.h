@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <sys/socket.h>
 #include <sys/types.h>
 #include <utility>
 #include <vector>
@@ -33,6 +34,9 @@ struct Message {
 
 // Sends one message with descriptors; blocks unless the socket is non-blocking. MSG_NOSIGNAL always.
 [[nodiscard]] Result<void> send_message(int socket, std::string_view bytes, std::span<const int> fds = {});
+// Adds the descriptors that came with a message of recvmsg(2) to `fds`: from here they are closed by somebody.
+void take_descriptors(const msghdr& message, std::vector<UniqueFd>& fds);
+
 // Receives one message of at most `limit` bytes; a longer one, or one with more descriptors than the kernel
 // would deliver whole, is an error (never a silently shortened message). Received fds are close-on-exec.
 // EAGAIN comes back as an Error with sys_errno == EAGAIN.

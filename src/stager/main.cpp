@@ -17,7 +17,6 @@
 #include <poll.h>
 #include <sched.h>
 #include <sys/mount.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -141,11 +140,7 @@ Result<void> serve(int listener) {
 int main() {
     ::fcntl(3, F_SETFD, FD_CLOEXEC);
     ::umask(022);
-    rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        ::setrlimit(RLIMIT_NOFILE, &limit);
-    }
+    (void) os::raise_descriptor_limit();
     const UniqueFd listener(3);
     const auto served = serve(listener.get());
     std::fprintf(stderr, "squish-stager: %s\n", served ? "ended" : served.error().text().c_str());

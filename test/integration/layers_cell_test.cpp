@@ -4,6 +4,7 @@
 #include "archive/remove.h"
 #include "layers/sandbox.h"
 #include "os/file.h"
+#include "os/process.h"
 
 #include <filesystem>
 #include <fstream>
@@ -49,7 +50,7 @@ protected:
             }
             char byte = 0;
             EXPECT_EQ(::read(ask[0], &byte, 1), 1);
-            const auto uids = identity_map("/proc/self/uid_map"), gids = identity_map("/proc/self/gid_map");
+            const auto uids = os::identity_map("/proc/self/uid_map"), gids = os::identity_map("/proc/self/gid_map");
             ASSERT_TRUE(uids && gids);
             const auto folder = "/proc/" + std::to_string(job);
             write_file(folder + "/uid_map", *uids);
