@@ -99,7 +99,7 @@ if [ -n "$alpine_mirror" ] && [ -d "$alpine_mirror" ]; then
     chmod -R u=rwX,go=rX "$E2E_ALPINE_MIRROR"
 fi
 cp -R scripts/sdks "$STAGE/test/sdks"
-BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT-120}
+BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT-300} # for what hangs: a slow machine is no reason to fail
 # Set where the account is the tests' own: every process of it is then the tests' too.
 E2E_ACCOUNT=
 if is_root; then E2E_ACCOUNT=$TEST_USER; fi

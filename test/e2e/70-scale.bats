@@ -1,11 +1,6 @@
 # Many containers, one after another and all at once: nothing of any of them may be left.
 load helpers
 
-setup_file() {
-    e2e_setup_file
-    export BATS_TEST_TIMEOUT=300 # a slow machine is no reason to fail
-}
-
 # One line per thing that could be left behind, with its number.
 take_stock() {
     local name pid helpers='squishd squish-keeper squish-stager squish-forward squish-dns slirp4netns' state=$XDG_RUNTIME_DIR/squish keeper

@@ -167,7 +167,7 @@ void TestWeb::heal() {
 
 std::vector<Seen> TestWeb::seen() const {
     std::unique_lock lock(mutex_);
-    answered_.wait_for(lock, std::chrono::seconds(2), [this] { return answering_ == 0; });
+    answered_.wait_for(lock, std::chrono::seconds(10), [this] { return answering_ == 0; });
     return seen_;
 }
 
