@@ -59,6 +59,7 @@ STEPS
 STEPS
 }
 
+# A job says that it runs: what is typed on seeing its command reaches a shell that has not given the terminal away.
 @test "exec -it is a shell with job control" {
     id=$(a_container)
     on_terminal squish exec -i -t -e PS1='ready> ' "$id" /bin/sh <<'STEPS'
@@ -66,28 +67,30 @@ STEPS
         > tty
         < /dev/pts/\d+
         < ready> $
-        > sleep 1001 &
+        > echo 'trap "echo $1 goes on" CONT; echo $1 began; while :; do sleep 0.05; done' >/tmp/job
         < ready> $
+        > sh /tmp/job one &
+        < one began
         > jobs
-        < Running\s+sleep 1001
-        > sleep 1002
-        < sleep 1002
+        < Running\s+sh /tmp/job one
+        > sh /tmp/job two
+        < two began
         key \x1a
-        < Stopped\s+sleep 1002
+        < Stopped\s+sh /tmp/job two
         > jobs
-        < Stopped\s+sleep 1002.*Running\s+sleep 1001
+        < Stopped\s+sh /tmp/job two.*Running\s+sh /tmp/job one
         > bg %2
-        < ready> $
+        < two goes on
         > jobs
-        < (?=.*Running\s+sleep 1001)(?=.*Running\s+sleep 1002).*ready> $
+        < (?=.*Running\s+sh /tmp/job one)(?=.*Running\s+sh /tmp/job two).*ready> $
         > fg %2
-        < sleep 1002
+        < two goes on
         key \x03
         < ready> $
         > jobs; echo en''d
-        < Running\s+sleep 1001\r\nend
+        < Running\s+sh /tmp/job one\r\nend
         > fg %1
-        < sleep 1001
+        < one goes on
         key \x03
         < ready> $
         > echo still h''ere
@@ -98,15 +101,15 @@ STEPS
         code 3
         cooked
 STEPS
-    assert_lacks "$(squish exec "$id" ps)" "sleep 1001"
+    assert_lacks "$(squish exec "$id" ps)" /tmp/job
 }
 
 @test "Ctrl-C interrupts the foreground job, not the shell" {
     shell_file shell.toml 'PS1="ready> " exec /bin/sh -i'
     on_terminal squish run --rm -it shell.toml <<'STEPS'
         < ready> $
-        > sleep 1000
-        < sleep 1000
+        > sh -c 'echo beg''ins; exec sleep 1000'
+        < begins
         key \x03
         within 1000
         < ready> $
