@@ -111,7 +111,7 @@ STEPS
         > sh -c 'echo beg''ins; exec sleep 1000'
         < begins
         key \x03
-        within 1000
+        within 5000
         < ready> $
         > echo "code $?"
         < code 130
@@ -209,7 +209,7 @@ STEPS
         < up
         key \x03
         code 130
-        within 1000
+        within 5000
         cooked
 STEPS
     assert_equal "$(squish inspect interrupted | json '[0]["exit"]["signal"]')" 2
@@ -232,7 +232,7 @@ STEPS
         < ouch
         key \x03
         code 137
-        within 2000
+        within 5000
         cooked
 STEPS
 }
