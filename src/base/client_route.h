@@ -10,8 +10,8 @@
 //                                                              (net.ipv4.tcp_fwmark_accept), and so has the RST or
 //                                                              ICMP error of a port where nobody listens
 //                                                              (fwmark_reflect; Documentation/networking/ip-sysctl.rst)
-//     82: from the container's own IPv6 addresses goto 90      of IPv6 alone: the kernel asks nobody for a right before
-//     a 84: from any other given address unreachable             socket sends from what is not its own (IPV6_FREEBIND)
+//     82: from the container's own IPv6 addresses goto 90      IPv6 alone: there no right is needed to send from
+//     84: from any other given address unreachable             what is not one's own (IPV6_FREEBIND)
 //     90: to the containers' networks lookup main              what follows must not catch siblings
 //     95: ipproto udp sport PORT lookup kClientTable           UDP: for each published port, by the forwarder
 //

@@ -1,6 +1,5 @@
 #include "keeper/bootstrap.h"
 
-#include "base/text.h"
 #include "keeper/cell.h"
 #include "keeper/twin.h"
 #include "os/file.h"

@@ -201,16 +201,33 @@ Request client_route(int family, const void* own, int size) {
     return {std::move(message), "add the route back to clients"};
 }
 
-std::unique_ptr<nl_msg, FreeMessage> rule(int type, int flags, int family, std::uint32_t table, std::uint32_t priority,
-                                          unsigned destination_prefix = 0) {
+// `flags` are of the message; what decides, beyond the header, is added by the caller.
+std::unique_ptr<nl_msg, FreeMessage> rule(int type, int flags, const fib_rule_hdr& header, std::uint32_t priority) {
     std::unique_ptr<nl_msg, FreeMessage> message(nlmsg_alloc_simple(type, flags));
+    nlmsg_append(message.get(), const_cast<fib_rule_hdr*>(&header), sizeof header, NLMSG_ALIGNTO);
+    put(message.get(), FRA_PRIORITY, priority);
+    return message;
+}
+
+std::unique_ptr<nl_msg, FreeMessage> table_rule(int type, int flags, int family, std::uint32_t table,
+                                                std::uint32_t priority, unsigned destination_prefix = 0) {
     fib_rule_hdr header{};
     header.family = static_cast<std::uint8_t>(family);
     header.dst_len = static_cast<std::uint8_t>(destination_prefix);
     header.action = FR_ACT_TO_TBL;
-    nlmsg_append(message.get(), &header, sizeof header, NLMSG_ALIGNTO);
-    put(message.get(), FRA_PRIORITY, priority);
+    auto message = rule(type, flags, header, priority);
     put(message.get(), FRA_TABLE, table);
+    return message;
+}
+
+std::unique_ptr<nl_msg, FreeMessage> source_rule6(const Ipv6& source, unsigned prefix, std::uint8_t action,
+                                                  std::uint32_t priority) {
+    fib_rule_hdr header{};
+    header.family = AF_INET6;
+    header.src_len = static_cast<std::uint8_t>(prefix);
+    header.action = action;
+    auto message = rule(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, header, priority);
+    put(message.get(), FRA_SRC, source);
     return message;
 }
 
@@ -227,7 +244,7 @@ Request add_client_route6(const Ipv6& own) {
 
 Request add_mark_rule(int family) {
     auto message =
-        rule(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, family, client_route::kTable, client_route::kMarkPriority);
+        table_rule(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, family, client_route::kTable, client_route::kMarkPriority);
     put(message.get(), FRA_FWMARK, client_route::kMark);
     put(message.get(), FRA_FWMASK, ~std::uint32_t{0});
     return {std::move(message), "add the rule for marked packets"};
@@ -235,31 +252,14 @@ Request add_mark_rule(int family) {
 
 Request add_siblings_rule(int family) {
     const bool ipv6 = family == AF_INET6;
-    auto message = rule(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, family, RT_TABLE_MAIN, client_route::kSiblingsPriority,
-                        ipv6 ? kAllNetworks6Prefix : kAllNetworksPrefix);
+    auto message = table_rule(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, family, RT_TABLE_MAIN,
+                              client_route::kSiblingsPriority, ipv6 ? kAllNetworks6Prefix : kAllNetworksPrefix);
     if (ipv6)
         put(message.get(), FRA_DST, kAllNetworks6);
     else
         put(message.get(), FRA_DST, htonl(kAllNetworks.value));
     return {std::move(message), "add the rule for siblings"};
 }
-
-namespace {
-
-std::unique_ptr<nl_msg, FreeMessage> source_rule6(const Ipv6& source, unsigned prefix, std::uint8_t action,
-                                                  std::uint32_t priority) {
-    std::unique_ptr<nl_msg, FreeMessage> message(nlmsg_alloc_simple(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL));
-    fib_rule_hdr header{};
-    header.family = AF_INET6;
-    header.src_len = static_cast<std::uint8_t>(prefix);
-    header.action = action;
-    nlmsg_append(message.get(), &header, sizeof header, NLMSG_ALIGNTO);
-    put(message.get(), FRA_PRIORITY, priority);
-    put(message.get(), FRA_SRC, source);
-    return message;
-}
-
-} // namespace
 
 Request add_own_source_rule6(const Ipv6& own, unsigned prefix) {
     auto message = source_rule6(own, prefix, FR_ACT_GOTO, client_route::kOwnSourcePriority);
@@ -275,7 +275,8 @@ Request add_foreign_source_rule6(bool first_bit) {
 
 Request remove_udp_rule(int family) {
     // Of a rule to be removed the kernel compares what is given (fib_nl_delrule()).
-    return {rule(RTM_DELRULE, 0, family, client_route::kTable, client_route::kUdpPriority), "remove a rule for UDP"};
+    return {table_rule(RTM_DELRULE, 0, family, client_route::kTable, client_route::kUdpPriority),
+            "remove a rule for UDP"};
 }
 
 Request move_to_bridge(std::uint32_t index, std::uint32_t bridge_index) {

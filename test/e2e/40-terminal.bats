@@ -111,8 +111,8 @@ STEPS
         > sh -c 'echo beg''ins; exec sleep 1000'
         < begins
         key \x03
-        within 5000
         < ready> $
+        within 5000
         > echo "code $?"
         < code 130
         > echo o''n; cat

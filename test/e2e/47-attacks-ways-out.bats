@@ -87,7 +87,7 @@ STEPS
     [ -n "$to" ]
     foreign=${to%:*}:99
     while IFS=$'\t' read -r user security more; do
-        why=EPERM                                                  # the filter's
+        why=EPERM                                                 # the filter's
         [[ "$security$more" != *unconfined* ]] || why=ENETUNREACH # the namespace's rules'
         for source in "$foreign" 2001:db8::7; do
             attack_file attack.toml "$user" "$security"$'\n'"$more" spoof "$source" "$to"
