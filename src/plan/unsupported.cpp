@@ -13,12 +13,6 @@ std::unexpected<Error> not_yet(const std::string& what, std::string remedy = "le
 } // namespace
 
 Result<void> refuse_unsupported(const Squishfile& file, const Machine& machine) {
-    if (file.resources.any())
-        return not_yet("[resources]");
-    if (file.health)
-        return not_yet("[health]");
-    if (file.restart != RestartPolicy::no)
-        return not_yet("[restart] policy");
     if (file.procfs.memory || file.procfs.cpus)
         return not_yet("[procfs]");
     if (machine.single_id && file.run && file.run->user && (file.run->user->uid != 0 || file.run->user->gid != 0))

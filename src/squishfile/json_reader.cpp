@@ -15,6 +15,8 @@ namespace {
 
 class Builder final : public nlohmann::json_sax<nlohmann::json> {
 public:
+    explicit Builder(Nulls nulls) : nulls_(nulls) {}
+
     bool null() override { return add({}); }
     bool boolean(bool value) override {
         auto out = of(Value::Kind::boolean);
@@ -119,10 +121,12 @@ private:
         std::ranges::sort(keys);
         if (const auto twice = std::ranges::adjacent_find(keys); twice != keys.end())
             return stop("the key '" + printable(twice->substr(0, 64)) + "' is given twice");
-        std::erase_if(members, [](const Value::Member& member) { return member.value.kind == Value::Kind::null; });
+        if (nulls_ == Nulls::dropped || open_.size() > 1)
+            std::erase_if(members, [](const Value::Member& member) { return member.value.kind == Value::Kind::null; });
         return true;
     }
 
+    Nulls nulls_;
     std::vector<Open> open_;
     std::string key_;
     std::size_t values_ = 0;
@@ -134,8 +138,8 @@ std::unexpected<std::vector<Diagnostic>> refuse(std::string why) {
 
 } // namespace
 
-ReadOutcome read_json(std::string_view text) {
-    Builder builder;
+ReadOutcome read_json(std::string_view text, Nulls nulls) {
+    Builder builder(nulls);
     try {
         if (!nlohmann::json::sax_parse(text, &builder))
             return refuse(builder.problem.empty() ? "not valid JSON" : std::move(builder.problem));

@@ -190,9 +190,13 @@ std::vector<Node> Node::members(std::size_t most) const {
 }
 
 Table Node::table(std::initializer_list<std::string_view> known) const {
+    return table(std::span(known.begin(), known.size()));
+}
+
+Table Node::table(std::span<const std::string_view> known) const {
     if (kind() != Value::Kind::table)
         fail_kind("a table");
-    return {*this, std::span(known.begin(), known.size())};
+    return {*this, known};
 }
 
 Table::Table(const Node& node, std::span<const std::string_view> known) : node_(node) {

@@ -63,6 +63,7 @@ public:
     [[nodiscard]] std::vector<Node> members(std::size_t most) const;
     // A table with fixed keys: reports every other key.
     [[nodiscard]] Table table(std::initializer_list<std::string_view> known) const;
+    [[nodiscard]] Table table(std::span<const std::string_view> known) const;
 
 private:
     friend class Table;

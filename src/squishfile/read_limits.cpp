@@ -1,20 +1,14 @@
-// [resources], [security] and [procfs]: what the container may use, may do, and is shown.
+// [security] and [procfs]: what the container may do, and is shown.
 #include "base/text.h"
 #include "squishfile/capabilities.h"
 #include "squishfile/sections.h"
 
 #include <algorithm>
 #include <array>
-#include <cmath>
-#include <limits>
 
 namespace squish::reader {
 
 namespace {
-
-constexpr double kMaxCpus = 8192;             // the kernel's largest NR_CPUS (arch/x86/Kconfig)
-constexpr std::uint64_t kMaxPids = 4'194'304; // PID_MAX_LIMIT (include/linux/threads.h)
-constexpr std::uint64_t kMaxIops = 1'000'000'000;
 
 // capabilities(7), Linux 6.1; without the CAP_.
 constexpr std::array<std::string_view, 41> kCapabilities{"AUDIT_CONTROL",   "AUDIT_READ",   "AUDIT_WRITE",
@@ -31,54 +25,6 @@ constexpr std::array<std::string_view, 41> kCapabilities{"AUDIT_CONTROL",   "AUD
                                                          "SYS_NICE",        "SYS_PACCT",    "SYS_PTRACE",
                                                          "SYS_RAWIO",       "SYS_RESOURCE", "SYS_TIME",
                                                          "SYS_TTY_CONFIG",  "WAKE_ALARM"};
-
-std::optional<double> read_cpus(const Node& node) {
-    const auto cpus = node.number();
-    if (cpus && !(std::isfinite(*cpus) && *cpus >= 0.01 && *cpus <= kMaxCpus)) {
-        node.fail("must be between 0.01 and 8192");
-        return std::nullopt;
-    }
-    return cpus;
-}
-
-// cpuset(7), "List format": "0-1,3".
-bool is_cpu_list(std::string_view text) {
-    return std::ranges::all_of(split(text, ','), [](std::string_view part) {
-        const auto ends = split(part, '-');
-        const auto first = parse_number(ends.front()), last = parse_number(ends.back());
-        return ends.size() <= 2 && first && last && *first <= *last && *last < static_cast<std::uint64_t>(kMaxCpus);
-    });
-}
-
-std::optional<std::uint64_t> read_memory(const Node& node) {
-    const auto bytes = read_size(node);
-    if (bytes && *bytes == 0) {
-        node.fail("must not be 0, which would leave nothing to run in; leave it out for no limit");
-        return std::nullopt;
-    }
-    return bytes;
-}
-
-IoLimits read_io(const Node& node) {
-    IoLimits io;
-    const auto table = node.table({"read_bps", "write_bps", "read_iops", "write_iops"});
-    const auto rate = [&](std::string_view key) -> std::optional<std::uint64_t> {
-        const auto limit = table.get(key);
-        const auto bytes = limit ? read_size(*limit) : std::nullopt;
-        if (bytes && *bytes == 0)
-            limit->fail("must not be 0; leave it out for no limit");
-        return bytes;
-    };
-    const auto count = [&](std::string_view key) -> std::optional<std::uint64_t> {
-        const auto limit = table.get(key);
-        return limit ? limit->integer(1, kMaxIops) : std::nullopt;
-    };
-    io.read_bps = rate("read_bps");
-    io.write_bps = rate("write_bps");
-    io.read_iops = count("read_iops");
-    io.write_iops = count("write_iops");
-    return io;
-}
 
 // "CAP_NET_RAW" for "net_raw"; nothing where there is no such capability.
 std::optional<std::string> canonical_capability(std::string_view text) {
@@ -141,43 +87,6 @@ IdsChoice read_ids(const Node& node) {
 }
 
 } // namespace
-
-std::optional<std::uint64_t> read_size(const Node& node) {
-    if (node.kind() == Value::Kind::integer)
-        return node.integer(0, std::numeric_limits<std::int64_t>::max());
-    const auto text = node.string("a size such as \"256M\"");
-    if (!text)
-        return std::nullopt;
-    const auto bytes = parse_size(*text);
-    if (!bytes) {
-        node.fail(bytes.error().text());
-        return std::nullopt;
-    }
-    return *bytes;
-}
-
-ResourceSpec read_resources(const Node& node) {
-    ResourceSpec resources;
-    resources.at = node.key_at();
-    const auto table = node.table({"memory", "swap", "cpus", "cpuset", "pids", "io"});
-    if (const auto memory = table.get("memory"))
-        resources.memory = read_memory(*memory);
-    if (const auto swap = table.get("swap"))
-        resources.swap = read_size(*swap);
-    if (const auto cpus = table.get("cpus"))
-        resources.cpus = read_cpus(*cpus);
-    if (const auto cpuset = table.get("cpuset")) {
-        resources.cpuset = cpuset->string("a string such as \"0-1,3\"");
-        if (resources.cpuset && !is_cpu_list(*resources.cpuset))
-            cpuset->fail("must be a list of processors such as \"0-1,3\", each below 8192, not " +
-                         quoted(*resources.cpuset));
-    }
-    if (const auto pids = table.get("pids"))
-        resources.pids = pids->integer(1, kMaxPids);
-    if (const auto io = table.get("io"))
-        resources.io = read_io(*io);
-    return resources;
-}
 
 SecuritySpec read_security(const Node& node) {
     SecuritySpec security;

@@ -8,6 +8,9 @@ namespace squish::reader {
 
 namespace {
 
+constexpr std::uint64_t kMaxRetries = 1'000'000; // of a restart
+constexpr std::uint64_t kMaxFailures = 1000;     // of health checks in a row
+
 // "1000" or "1000:1000". The all-ones id means "unchanged" to chown(2) and setresuid(2), so it is no id.
 std::optional<UserSpec> parse_user(std::string_view text) {
     const auto parts = split(text, ':');
@@ -31,6 +34,24 @@ void check_command(const Node& node, const std::string& command) {
         node.fail("must be an absolute path in the container (\"/app/server\") or a name that PATH leads to "
                   "(\"server\"), not " +
                   quoted(command));
+}
+
+RestartPolicy read_policy(const Node& node) {
+    const auto text = node.string();
+    if (text && *text == "on-failure")
+        return RestartPolicy::on_failure;
+    if (text && *text == "always")
+        return RestartPolicy::always;
+    if (text && *text != "no")
+        fail_choice(node, *text, {"no", "on-failure", "always"});
+    return RestartPolicy::no;
+}
+
+// A duration, or none at all: "0s".
+std::optional<std::chrono::milliseconds> read_start_period(const Node& node) {
+    if (node.kind() == Value::Kind::string && node.string() == "0s")
+        return std::chrono::milliseconds(0);
+    return read_duration(node);
 }
 
 } // namespace
@@ -81,23 +102,36 @@ std::vector<std::pair<std::string, std::string>> read_env(const Node& node) {
     return env;
 }
 
-RestartPolicy read_restart(const Node& node) {
-    const auto policy = node.table({"policy"}).get("policy");
-    const auto text = policy ? policy->string() : std::nullopt;
-    if (!text || *text == "no")
-        return RestartPolicy::no;
-    if (*text == "on-failure")
-        return RestartPolicy::on_failure;
-    if (*text == "always")
-        return RestartPolicy::always;
-    fail_choice(*policy, *text, {"no", "on-failure", "always"});
-    return RestartPolicy::no;
+RestartSpec read_restart(const Node& node) {
+    RestartSpec restart;
+    restart.at = node.key_at();
+    const auto table = node.table({"policy", "max_retries", "delay", "max_delay"});
+    const auto policy = table.get("policy"), delay = table.get("delay"), max_delay = table.get("max_delay");
+    if (policy)
+        restart.policy = read_policy(*policy);
+    const auto max_retries = table.get("max_retries");
+    if (max_retries)
+        if (const auto count = max_retries->integer(1, kMaxRetries))
+            restart.max_retries = static_cast<std::uint32_t>(*count);
+    if (delay)
+        restart.delay = read_duration(*delay).value_or(restart.delay);
+    if (max_delay)
+        restart.max_delay = read_duration(*max_delay).value_or(restart.max_delay);
+    if (restart.delay > restart.max_delay && max_delay)
+        max_delay->fail("must not be shorter than delay");
+    else if (restart.delay > restart.max_delay)
+        delay->fail("must not be longer than max_delay, which is 1m where it is not given");
+    if (!policy)
+        for (const auto* const key : {&max_retries, &delay, &max_delay})
+            if (*key)
+                (*key)->fail("has no effect without restart.policy");
+    return restart;
 }
 
 HealthSpec read_health(const Node& node) {
     HealthSpec health;
     health.at = node.key_at();
-    const auto table = node.table({"command", "interval"});
+    const auto table = node.table({"command", "interval", "timeout", "retries", "start_period"});
     if (const auto command = table.need("command", "the program that finds out, with its arguments")) {
         if (command->kind() == Value::Kind::array && command->size() == 0)
             command->fail("must name a program");
@@ -110,15 +144,15 @@ HealthSpec read_health(const Node& node) {
             health.command.push_back(*std::move(text));
         }
     }
-    if (const auto interval = table.get("interval")) {
-        if (const auto text = interval->string("a string such as \"5s\"")) {
-            const auto parsed = parse_duration(*text);
-            if (parsed)
-                health.interval = *parsed;
-            else
-                interval->fail(parsed.error().text());
-        }
-    }
+    if (const auto interval = table.get("interval"))
+        health.interval = read_duration(*interval).value_or(health.interval);
+    if (const auto timeout = table.get("timeout"))
+        health.timeout = read_duration(*timeout).value_or(health.timeout);
+    if (const auto retries = table.get("retries"))
+        if (const auto count = retries->integer(1, kMaxFailures))
+            health.retries = static_cast<std::uint32_t>(*count);
+    if (const auto start_period = table.get("start_period"))
+        health.start_period = read_start_period(*start_period).value_or(health.start_period);
     return health;
 }
 

@@ -52,10 +52,8 @@ Squishfile read_squishfile(const Node& root) {
         file.security = read_security(*security);
     if (const auto procfs = table.get("procfs"))
         file.procfs = read_procfs(*procfs);
-    if (const auto restart = table.get("restart")) {
-        file.restart_at = restart->key_at();
+    if (const auto restart = table.get("restart"))
         file.restart = read_restart(*restart);
-    }
     if (const auto health = table.get("health"))
         file.health = read_health(*health);
 

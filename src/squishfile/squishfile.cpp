@@ -6,7 +6,9 @@
 namespace squish {
 
 bool ResourceSpec::any() const {
-    return memory || swap || cpus || cpuset || pids || io != IoLimits{};
+    auto limits = *this;
+    limits.at = {};
+    return limits != ResourceSpec{};
 }
 
 namespace {
@@ -49,8 +51,8 @@ std::string render(std::string_view file_name, const std::vector<Diagnostic>& di
 }
 
 Squishfile without_positions(Squishfile file) {
-    file.name_at = file.restart_at = {};
-    file.network.at = file.resources.at = file.security.at = file.procfs.at = {};
+    file.name_at = {};
+    file.network.at = file.resources.at = file.security.at = file.procfs.at = file.restart.at = {};
     for (auto& layer : file.layers)
         layer.at = {};
     for (auto& port : file.ports)

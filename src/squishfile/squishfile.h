@@ -81,17 +81,31 @@ struct NetworkSpec {
     bool operator==(const NetworkSpec&) const = default;
 };
 
+// Of one block device.
 struct IoLimits {
+    std::string device; // "/dev/nvme0n1"; empty: each disk of the machine
     std::optional<std::uint64_t> read_bps, write_bps, read_iops, write_iops; // bytes or operations per second
     bool operator==(const IoLimits&) const = default;
 };
 
+struct HugetlbLimit {
+    std::uint64_t page_size = 0, bytes = 0;
+    bool operator==(const HugetlbLimit&) const = default;
+};
+
+// Limits of a container (cgroups(7)). What is not given is not limited.
 struct ResourceSpec {
-    std::optional<std::uint64_t> memory, swap; // bytes
-    std::optional<double> cpus;
-    std::optional<std::string> cpuset;
-    std::optional<std::uint64_t> pids;
-    IoLimits io;
+    std::optional<std::uint64_t> memory;                  // bytes; beyond it the kernel kills (memory.max)
+    std::optional<std::uint64_t> memory_high, memory_low; // bytes; slowed down beyond, protected below
+    std::optional<std::uint64_t> swap;                    // bytes; as much as `memory` where only that is given
+    std::optional<double> cpus;                           // CPU time per time: 0.5
+    std::optional<std::chrono::microseconds> cpu_period;  // over which `cpus` is counted; 100 ms
+    std::optional<std::chrono::microseconds> cpu_burst;   // that may be saved up and used at once
+    std::optional<std::uint64_t> cpu_weight;              // 1 to 10000; 100 is everybody's
+    std::optional<std::string> cpuset;                    // "0-1,3"
+    std::optional<std::uint64_t> pids;                    // processes and threads
+    std::vector<IoLimits> io;                             // devices unique
+    std::vector<HugetlbLimit> hugetlb;                    // page sizes unique
     Position at;
     bool operator==(const ResourceSpec&) const = default;
     [[nodiscard]] bool any() const;
@@ -121,9 +135,23 @@ struct ProcfsSpec {
 
 enum class RestartPolicy { no, on_failure, always };
 
+// Whether a container that has ended is started again. The pause before it doubles from `delay` to `max_delay`, and
+// begins anew once the container has run for longer than `max_delay`.
+struct RestartSpec {
+    RestartPolicy policy = RestartPolicy::no;
+    std::optional<std::uint32_t> max_retries; // in a row; not given: for ever
+    std::chrono::milliseconds delay{100}, max_delay{60'000};
+    Position at;
+    bool operator==(const RestartSpec&) const = default;
+};
+
+// A command inside the container that says, by exiting with 0, that the payload does its work.
 struct HealthSpec {
     std::vector<std::string> command;
     std::chrono::milliseconds interval{30'000};
+    std::chrono::milliseconds timeout{30'000}; // of one check, which is then killed and has failed
+    std::uint32_t retries = 3;                 // failures in a row that make it unhealthy
+    std::chrono::milliseconds start_period{0}; // in which failures do not count
     Position at;
     bool operator==(const HealthSpec&) const = default;
 };
@@ -138,10 +166,10 @@ struct Squishfile {
     ResourceSpec resources;
     SecuritySpec security;
     ProcfsSpec procfs;
-    RestartPolicy restart = RestartPolicy::no;
+    RestartSpec restart;
     std::optional<HealthSpec> health;
     std::vector<std::string> tables; // the top-level tables that were given, in order, for "not supported yet"
-    Position name_at, restart_at;
+    Position name_at;
     bool operator==(const Squishfile&) const = default;
 };
 
@@ -174,6 +202,21 @@ inline constexpr std::size_t kMaxStringBytes = 128 * 1024; // one argument or va
 // The JSON spelling; parse_json(to_json(f)) equals f but for positions. JSON is UTF-8: bytes that are not (they can
 // only come from outside of a squishfile, such as a folder's name) are replaced by U+FFFD.
 [[nodiscard]] std::string to_json(const Squishfile& file);
+
+// Changes of limits: those that are given replace what was (`io` and `hugetlb` as a whole), the others stay.
+struct ResourceEdit {
+    ResourceSpec set;
+    std::vector<std::string> lifted; // keys of [resources] that are not to be limited any more
+    bool operator==(const ResourceEdit&) const = default;
+};
+// The table [resources] in JSON, {"memory": "512M", "cpus": null}: null, "max", and for `io` and `hugetlb` an empty
+// table, lift a limit. The rules are those of the squishfile but for the ones that concern several keys, which merge()
+// checks. Errors: invalid, with everything that is wrong.
+[[nodiscard]] Result<ResourceEdit> parse_resources_json(std::string_view json);
+// What is then in effect. Errors: invalid, naming the key, where limits do not go together.
+[[nodiscard]] Result<ResourceSpec> merge(const ResourceSpec& before, const ResourceEdit& edit);
+// The JSON spelling of the table, which parse_resources_json() reads.
+[[nodiscard]] std::string resources_to_json(const ResourceSpec& resources);
 
 // "web.toml:12:3: unknown key …", one line each.
 [[nodiscard]] std::string render(std::string_view file_name, const std::vector<Diagnostic>& diagnostics);

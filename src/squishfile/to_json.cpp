@@ -110,21 +110,41 @@ Json network_json(const Squishfile& file) {
     return out;
 }
 
-Json resources_json(const Squishfile& file) {
+template <class Duration> void put_duration(Json& out, const char* key, const std::optional<Duration>& time) {
+    if (time)
+        out[key] = std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(*time).count()) + "ms";
+}
+
+Json io_json(const IoLimits& limits) {
     auto out = Json::object();
-    const auto& resources = file.resources;
+    if (!limits.device.empty())
+        out["device"] = limits.device;
+    put_size(out, "read_bps", limits.read_bps);
+    put_size(out, "write_bps", limits.write_bps);
+    put(out, "read_iops", limits.read_iops);
+    put(out, "write_iops", limits.write_iops);
+    return out;
+}
+
+Json resources_json(const ResourceSpec& resources) {
+    auto out = Json::object();
     put_size(out, "memory", resources.memory);
+    put_size(out, "memory_high", resources.memory_high);
+    put_size(out, "memory_low", resources.memory_low);
     put_size(out, "swap", resources.swap);
     put(out, "cpus", resources.cpus);
+    put_duration(out, "cpu_period", resources.cpu_period);
+    put_duration(out, "cpu_burst", resources.cpu_burst);
+    put(out, "cpu_weight", resources.cpu_weight);
     put(out, "cpuset", resources.cpuset);
     put(out, "pids", resources.pids);
-    auto io = Json::object();
-    put_size(io, "read_bps", resources.io.read_bps);
-    put_size(io, "write_bps", resources.io.write_bps);
-    put(io, "read_iops", resources.io.read_iops);
-    put(io, "write_iops", resources.io.write_iops);
-    if (!io.empty())
-        out["io"] = std::move(io);
+    auto devices = Json::array();
+    for (const auto& limits : resources.io)
+        devices.push_back(io_json(limits));
+    if (!devices.empty())
+        out["io"] = devices.size() == 1 ? devices.front() : devices;
+    for (const auto& [page_size, bytes] : resources.hugetlb)
+        out["hugetlb"][std::to_string(page_size)] = std::to_string(bytes);
     return out;
 }
 
@@ -151,7 +171,7 @@ Json procfs_json(const Squishfile& file) {
 
 Json restart_json(const Squishfile& file) {
     auto out = Json::object();
-    switch (file.restart) {
+    switch (file.restart.policy) {
     case RestartPolicy::no:
         out["policy"] = "no";
         break;
@@ -162,6 +182,12 @@ Json restart_json(const Squishfile& file) {
         out["policy"] = "always";
         break;
     }
+    const RestartSpec usual;
+    put(out, "max_retries", file.restart.max_retries);
+    if (file.restart.delay != usual.delay)
+        put_duration(out, "delay", std::optional(file.restart.delay));
+    if (file.restart.max_delay != usual.max_delay)
+        put_duration(out, "max_delay", std::optional(file.restart.max_delay));
     return out;
 }
 
@@ -169,8 +195,16 @@ Json health_json(const Squishfile& file) {
     auto out = Json::object();
     if (!file.health)
         return out;
-    out["command"] = file.health->command;
-    out["interval"] = std::to_string(file.health->interval.count()) + "ms";
+    const HealthSpec usual;
+    const auto& health = *file.health;
+    out["command"] = health.command;
+    put_duration(out, "interval", std::optional(health.interval));
+    if (health.timeout != usual.timeout)
+        put_duration(out, "timeout", std::optional(health.timeout));
+    if (health.retries != usual.retries)
+        out["retries"] = health.retries;
+    if (health.start_period != usual.start_period)
+        put_duration(out, "start_period", std::optional(health.start_period));
     return out;
 }
 
@@ -192,7 +226,8 @@ constexpr std::array<Section, 10> kSections{{
                 !file.network.aliases.empty() || file.network.host_loopback;
      },
      network_json},
-    {"resources", [](const Squishfile& file) { return file.resources.any(); }, resources_json},
+    {"resources", [](const Squishfile& file) { return file.resources.any(); },
+     [](const Squishfile& file) { return resources_json(file.resources); }},
     {"security",
      [](const Squishfile& file) {
          return file.security.seccomp != "default" || file.security.io_uring || file.security.tmp_noexec ||
@@ -204,11 +239,25 @@ constexpr std::array<Section, 10> kSections{{
          return file.procfs.mode != ProcfsSpec::Mode::virtual_ || file.procfs.memory || file.procfs.cpus;
      },
      procfs_json},
-    {"restart", [](const Squishfile& file) { return file.restart != RestartPolicy::no; }, restart_json},
+    {"restart",
+     [](const Squishfile& file) {
+         auto restart = file.restart;
+         restart.at = {};
+         return restart != RestartSpec{};
+     },
+     restart_json},
     {"health", [](const Squishfile& file) { return file.health.has_value(); }, health_json},
 }};
 
+std::string dump(const Json& json) {
+    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 } // namespace
+
+std::string resources_to_json(const ResourceSpec& resources) {
+    return dump(resources_json(resources));
+}
 
 std::string to_json(const Squishfile& file) {
     auto out = Json::object();
@@ -222,7 +271,7 @@ std::string to_json(const Squishfile& file) {
     for (const auto& section : kSections) // what was added since, by a command line for one
         if (section.is_given(file) && !out.contains(section.key))
             out[section.key] = section.write(file);
-    return out.dump(-1, ' ', false, Json::error_handler_t::replace);
+    return dump(out);
 }
 
 } // namespace squish

@@ -45,7 +45,9 @@ using ReadOutcome = std::expected<Value, std::vector<Diagnostic>>;
 
 // The root is always a table. Syntax errors come back with a position in both cases, JSON's inside the message.
 [[nodiscard]] ReadOutcome read_toml(std::string_view text);
-// A member whose value is null counts as not given: serialisers write null for "none".
-[[nodiscard]] ReadOutcome read_json(std::string_view text);
+// A member whose value is null counts as not given: serialisers write null for "none". Unless those of the root mean
+// something (an update that lifts a limit) and are `kept`.
+enum class Nulls { dropped, kept };
+[[nodiscard]] ReadOutcome read_json(std::string_view text, Nulls nulls = Nulls::dropped);
 
 } // namespace squish::reader

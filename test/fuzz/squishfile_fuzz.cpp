@@ -1,7 +1,8 @@
 // Feeds arbitrary bytes to both readers of the squishfile.
 //
 // What must hold: nothing crashes; a refusal gives at least one reason, and reasons are printable; what was accepted
-// survives the way through JSON, before and after its paths were resolved, and its layers do not overlap.
+// survives the way through JSON, before and after its paths were resolved, and its layers do not overlap. The same for
+// the limits of an update.
 #include "base/text.h"
 #include "require.h"
 #include "squishfile/squishfile.h"
@@ -50,6 +51,18 @@ void check(const squish::ParseOutcome& outcome) {
         check_refused(outcome.error());
 }
 
+void check_limits(std::string_view text) {
+    const auto edit = squish::parse_resources_json(text);
+    const auto limits = edit ? squish::merge({}, *edit) : std::unexpected(edit.error());
+    if (!limits) {
+        const auto& message = limits.error().message;
+        require(!message.empty() && squish::printable(message) == message, "reasons are printable");
+        return;
+    }
+    const auto again = squish::parse_resources_json(squish::resources_to_json(*limits));
+    require(again && again->set == *limits && again->lifted.empty(), "JSON keeps every limit");
+}
+
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -57,6 +70,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::string_view text(reinterpret_cast<const char*>(data), size);
     check(squish::parse_toml(text));
     check(squish::parse_json(text));
+    check_limits(text);
     (void) squish::parse_port(text);
     (void) squish::parse_size(text);
     (void) squish::parse_duration(text);

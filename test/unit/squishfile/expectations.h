@@ -102,11 +102,17 @@ aliases = ["db"]
 
 [resources]
 memory = "256M"
+memory_high = "200M"
+memory_low = "64M"
 swap = "0"
 cpus = 0.5
+cpu_period = "50ms"
+cpu_burst = "10ms"
+cpu_weight = 200
 cpuset = "0-1"
 pids = 64
 io = { read_bps = "10M", write_bps = "10M", read_iops = 100, write_iops = 200 }
+hugetlb = { "2M" = "64M" }
 
 [security]
 seccomp = "./profile.json"
@@ -119,10 +125,16 @@ cpus = 1
 
 [restart]
 policy = "on-failure"
+max_retries = 5
+delay = "500ms"
+max_delay = "30s"
 
 [health]
 command = ["/bin/wget", "-qO-", "http://127.0.0.1:2000/"]
 interval = "5s"
+timeout = "2s"
+retries = 4
+start_period = "1m"
 )";
 
 } // namespace squish

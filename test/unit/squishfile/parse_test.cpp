@@ -16,7 +16,10 @@ TEST(Parse, ReadsTheTopLevelOfTheFullExample) {
     EXPECT_EQ(file.name_at.line, 1U);
     EXPECT_THAT(file.tables, ElementsAre("layers", "run", "env", "ports", "network", "resources", "security", "procfs",
                                          "restart", "health"));
-    EXPECT_EQ(file.restart, RestartPolicy::on_failure);
+    EXPECT_EQ(file.restart.policy, RestartPolicy::on_failure);
+    EXPECT_EQ(file.restart.max_retries, 5U);
+    EXPECT_EQ(file.restart.delay, std::chrono::milliseconds(500));
+    EXPECT_EQ(file.restart.max_delay, std::chrono::seconds(30));
 }
 
 TEST(Parse, KeepsTheLayersInTheOrderOfTheFile) {
@@ -57,6 +60,9 @@ TEST(Parse, ReadsThePayload) {
     ASSERT_TRUE(file.health);
     EXPECT_THAT(file.health->command, ElementsAre("/bin/wget", "-qO-", "http://127.0.0.1:2000/"));
     EXPECT_EQ(file.health->interval, std::chrono::seconds(5));
+    EXPECT_EQ(file.health->timeout, std::chrono::seconds(2));
+    EXPECT_EQ(file.health->retries, 4U);
+    EXPECT_EQ(file.health->start_period, std::chrono::minutes(1));
 }
 
 TEST(Parse, ReadsPortsAndNetwork) {
@@ -77,8 +83,16 @@ TEST(Parse, ReadsLimitsSecurityAndProcfs) {
     EXPECT_EQ(file.resources.cpus, 0.5);
     EXPECT_EQ(file.resources.cpuset, "0-1");
     EXPECT_EQ(file.resources.pids, 64U);
-    EXPECT_EQ(file.resources.io.read_bps, 10U << 20);
-    EXPECT_EQ(file.resources.io.write_iops, 200U);
+    EXPECT_EQ(file.resources.memory_high, 200U << 20);
+    EXPECT_EQ(file.resources.memory_low, 64U << 20);
+    EXPECT_EQ(file.resources.cpu_period, std::chrono::milliseconds(50));
+    EXPECT_EQ(file.resources.cpu_burst, std::chrono::milliseconds(10));
+    EXPECT_EQ(file.resources.cpu_weight, 200U);
+    ASSERT_EQ(file.resources.io.size(), 1U);
+    EXPECT_EQ(file.resources.io[0].device, "");
+    EXPECT_EQ(file.resources.io[0].read_bps, 10U << 20);
+    EXPECT_EQ(file.resources.io[0].write_iops, 200U);
+    EXPECT_THAT(file.resources.hugetlb, ElementsAre(HugetlbLimit{2U << 20, 64U << 20}));
     EXPECT_EQ(file.security.seccomp, "./profile.json");
     EXPECT_THAT(file.security.capabilities, ElementsAre("CAP_NET_BIND_SERVICE", "CAP_CHOWN"));
     EXPECT_EQ(file.procfs.memory, 128U << 20);
@@ -92,7 +106,8 @@ TEST(Parse, AcceptsAnEmptyFileAndGivesItTheDefaults) {
     EXPECT_EQ(file.network.mode, NetworkMode::bridge);
     EXPECT_EQ(file.security.seccomp, "default");
     EXPECT_EQ(file.procfs.mode, ProcfsSpec::Mode::virtual_);
-    EXPECT_EQ(file.restart, RestartPolicy::no);
+    EXPECT_EQ(file.restart, RestartSpec{});
+    EXPECT_EQ(file.restart.policy, RestartPolicy::no);
 }
 
 TEST(Parse, AcceptsEmptyTablesAndRemembersThem) {
@@ -157,8 +172,8 @@ TEST(Parse, WritesAddressesCanonically) {
 TEST(Parse, ReadsEveryNetworkModeAndRestartPolicy) {
     EXPECT_EQ(parsed("network = { mode = \"none\" }").network.mode, NetworkMode::none);
     EXPECT_EQ(parsed("network = { mode = \"host\" }").network.mode, NetworkMode::host);
-    EXPECT_EQ(parsed("restart = { policy = \"always\" }").restart, RestartPolicy::always);
-    EXPECT_EQ(parsed("restart = { policy = \"no\" }").restart, RestartPolicy::no);
+    EXPECT_EQ(parsed("restart = { policy = \"always\" }").restart.policy, RestartPolicy::always);
+    EXPECT_EQ(parsed("restart = { policy = \"no\" }").restart.policy, RestartPolicy::no);
     EXPECT_EQ(parsed("procfs = { mode = \"host\" }").procfs.mode, ProcfsSpec::Mode::host);
     EXPECT_EQ(parsed("security = { seccomp = \"unconfined\" }").security.seccomp, "unconfined");
 }
