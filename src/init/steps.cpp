@@ -285,6 +285,10 @@ long perform(State& state, const StepView& view) {
         return take(state, step.a, new_filesystem("tmpfs", view.text1, step.c));
     case StepKind::new_devpts:
         return take(state, step.a, new_filesystem("devpts", view.text1, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC));
+    case StepKind::new_cgroup:
+        return take(state, step.a,
+                    new_filesystem("cgroup2", "",
+                                   MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC));
     case StepKind::new_mqueue:
         return take(state, step.a,
                     new_filesystem("mqueue", "", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC));

@@ -25,17 +25,22 @@ constexpr int kInitControl = 3; // init/state.h: kControl
 
 // The child's only code between clone and exec. `control` becomes fd 3; everything else is close-on-exec.
 // Should: die with the keeper. Must not: allocate, or return.
-[[noreturn]] void become_init(const Cloner& cloner, int control, int keepers_end, bool wait_for_maps) {
+enum class Origin { cloned, cloned_in_cgroup, joined };
+[[noreturn]] void become_init(const Cloner& cloner, int control, int keepers_end, Origin origin) {
     const int init = cloner.init;
     ::close(keepers_end); // else the end of the keeper would not be the end of the socket
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     char go = 0;
-    if (wait_for_maps && ::recv(control, &go, 1, 0) != 1)
+    if (origin != Origin::joined && ::recv(control, &go, 1, 0) != 1)
         ::_exit(125); // the keeper died, or could not write the maps
     // The root of our namespace, which in a slice of ids is another than the user: for one that is not root there,
     // execve would take all capabilities (capabilities(7)). A change of ids takes the signal at the parent's death
     // (prctl(2)).
     if (::setresgid(0, 0, 0) < 0 || ::setresuid(0, 0, 0) < 0 || ::prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+        ::_exit(125);
+    // clone3 takes the root of a new cgroup namespace from the parent's cgroup, not from the one that it clones into
+    // (kernel/cgroup/namespace.c).
+    if (origin == Origin::cloned_in_cgroup && ::unshare(CLONE_NEWCGROUP) < 0)
         ::_exit(125);
     // The memfd may itself be number 3: move it away first.
     const int program = init == kInitControl ? ::fcntl(init, F_DUPFD_CLOEXEC, 10) : init;
@@ -74,21 +79,25 @@ Result<void> write_map(pid_t pid, const char* file, const std::string& map) {
 
 } // namespace
 
-Result<Cell> clone_cell(const Cloner& cloner, int network, bool as_sibling) {
+Result<Cell> clone_cell(const Cloner& cloner, const Birthplace& place) {
     auto [ours, theirs] = TRY(os::socket_pair());
-    constexpr std::uint64_t kNamespaces =
-        CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP;
+    const auto origin = place.cgroup >= 0 ? Origin::cloned_in_cgroup : Origin::cloned;
+    std::uint64_t flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC;
+    if (origin == Origin::cloned)
+        flags |= CLONE_NEWCGROUP;
+    if (place.as_sibling)
+        flags |= CLONE_PARENT;
     // The network namespace belongs to our user namespace, not to the container's: it is entered before the clone,
     // because afterwards the child would have no right to.
-    if (network >= 0)
-        TRY(os::enter_namespace(network, CLONE_NEWNET));
-    auto child = os::clone_process(kNamespaces | (as_sibling ? static_cast<std::uint64_t>(CLONE_PARENT) : 0));
+    if (place.network >= 0)
+        TRY(os::enter_namespace(place.network, CLONE_NEWNET));
+    auto child = os::clone_process(flags, place.cgroup);
     if (child && child->pid == 0) {
         if (!raise_oom_score(cloner))
             ::_exit(125);
-        become_init(cloner, theirs.get(), ours.get(), true);
+        become_init(cloner, theirs.get(), ours.get(), origin);
     }
-    if (network >= 0)
+    if (place.network >= 0)
         if (auto back = os::enter_namespace(cloner.own_network, CLONE_NEWNET); !back)
             ::abort(); // we hold this namespace and every capability over it; going on elsewhere would be worse
     if (!child)
@@ -101,14 +110,14 @@ Result<Cell> clone_cell(const Cloner& cloner, int network, bool as_sibling) {
     }();
     if (!prepared) {
         (void) os::send_signal(cell.pidfd.get(), SIGKILL);
-        if (!as_sibling)
+        if (!place.as_sibling)
             ::waitpid(cell.pid, nullptr, 0);
         return std::unexpected(prepared.error());
     }
     return cell;
 }
 
-Result<Cell> clone_into(const Cloner& cloner, int pidfd, pid_t pid) {
+Result<Cell> clone_into(const Cloner& cloner, int pidfd, pid_t pid, int cgroup) {
     auto [ours, theirs] = TRY(os::socket_pair());
     auto [answer, question] = TRY(os::socket_pair());
     // The payload's time namespace is that of init's children (time_namespaces(7)); a kernel without them has no file,
@@ -116,7 +125,7 @@ Result<Cell> clone_into(const Cloner& cloner, int pidfd, pid_t pid) {
     auto time = os::open_namespace(pid, "time_for_children");
     if (time && is_ours(time->get()))
         time = fail_errno("own time namespace", ENOENT);
-    auto middle = TRY(os::clone_process(0));
+    auto middle = TRY(os::clone_process(0, cgroup));
     if (middle.pid == 0) {
         const auto give_up = [&] {
             const std::int32_t error = errno;
@@ -137,7 +146,7 @@ Result<Cell> clone_into(const Cloner& cloner, int pidfd, pid_t pid) {
         if (!child)
             give_up();
         if (child->pid == 0)
-            become_init(cloner, theirs.get(), ours.get(), false);
+            become_init(cloner, theirs.get(), ours.get(), Origin::joined);
         const std::int32_t number = child->pid;
         const int fd = child->pidfd.get();
         (void) os::send_message(question.get(), std::string_view(reinterpret_cast<const char*>(&number), sizeof number),

@@ -25,12 +25,20 @@ struct Cloner {
     int own_network = -1; // the namespace to come back to after a detour; -1: never leaves
 };
 
-// Clones a process into new user, mount, pid, uts, ipc and cgroup namespaces, with `network` as its network namespace
-// (-1: the caller's own), writes its id maps and lets it execute init. `as_sibling`: it becomes the caller's sibling.
-[[nodiscard]] Result<Cell> clone_cell(const Cloner& cloner, int network, bool as_sibling);
+// Where a cell is born.
+struct Birthplace {
+    int network = -1;        // its network namespace; -1: the caller's own
+    int cgroup = -1;         // its cgroup, the root of its cgroup namespace; -1: the caller's own
+    bool as_sibling = false; // of the caller
+};
+
+// Clones a process into new user, mount, pid, uts, ipc and cgroup namespaces, writes its id maps and lets it execute
+// init. EACCES with a cgroup: the caller is in none of the subtree that it may write to (cgroups(7)).
+[[nodiscard]] Result<Cell> clone_cell(const Cloner& cloner, const Birthplace& place);
 
 // A process inside the namespaces of the container whose init is `pidfd`/`pid`, about to execute init as well.
 // It is the caller's child, but made by a short-lived intermediate which the caller has reaped when this returns.
-[[nodiscard]] Result<Cell> clone_into(const Cloner& cloner, int pidfd, pid_t pid);
+// `cgroup`: of the container, where both are born; -1: it has none.
+[[nodiscard]] Result<Cell> clone_into(const Cloner& cloner, int pidfd, pid_t pid, int cgroup);
 
 } // namespace squish::keeper

@@ -152,6 +152,9 @@ void Server::disconnect(int fd) {
     for (const auto& [name, spare] : cells_)
         if (spare.client == fd)
             discard(spare);
+    for (const auto& [id, anchor] : anchors_)
+        if (anchor.client == fd && !processes_.contains(id))
+            (void) os::send_signal(anchor.child.pidfd.get(), SIGKILL);
 }
 
 void Server::tell(int client, const wire::Writer& message, std::span<const int> fds) {
@@ -229,6 +232,13 @@ void Server::handle(int client, os::Message message) {
             return answer(client, sequence, result);
         const int fd = cells_.at(name).cell.pidfd.get();
         return tell(client, keeper_message(KeeperKind::fds, sequence), {&fd, 1});
+    }
+    case KeeperKind::anchor: {
+        if (auto result = make_anchor(client, name); !result)
+            return answer(client, sequence, result);
+        const auto& child = anchors_.at(name).child;
+        const int fd = child.pidfd.get();
+        return tell(client, keeper_message(KeeperKind::spawned, sequence).i32(child.pid), {&fd, 1});
     }
     case KeeperKind::launch:
         if (auto result = launch(client, sequence, name, request.other, std::move(message.fds)); !result)
@@ -312,13 +322,20 @@ Result<void> Server::prepare(int client, const std::string& name, std::uint32_t 
     const bool host_network = (kind & wire::cell_kind::kHostNetwork) != 0;
     if (name.empty() || cells_.contains(name))
         return fail_errno("cell '" + name + "'", EEXIST);
-    if (cells_.size() >= kMaxCells || fds.empty() || (!host_network && fds.size() < 2))
-        return fail_errno("prepare a cell", fds.empty() ? EINVAL : ENOSPC);
-    UniqueFd network;
-    if (!host_network) {
-        network = std::move(fds.back());
-        fds.pop_back();
-    }
+    const bool own_cgroup = (kind & wire::cell_kind::kOwnCgroup) != 0;
+    const std::size_t least = 1 + (host_network ? 0 : 1) + (own_cgroup ? 1 : 0);
+    if (cells_.size() >= kMaxCells || fds.size() < least)
+        return fail_errno("prepare a cell", fds.size() < least ? EINVAL : ENOSPC);
+    const auto take_last = [&](bool there) {
+        UniqueFd last;
+        if (there) {
+            last = std::move(fds.back());
+            fds.pop_back();
+        }
+        return last;
+    };
+    auto network = take_last(!host_network);
+    auto cgroup = take_last(own_cgroup);
     auto cloner = cloner_;
     std::optional<Slices::Lease> ids;
     if (kind & wire::cell_kind::kOwnIds) {
@@ -328,8 +345,8 @@ Result<void> Server::prepare(int client, const std::string& name, std::uint32_t 
         cloner.uid_map = ids->uid_map();
         cloner.gid_map = ids->gid_map();
     }
-    auto cell = TRY(host_network ? clone_cell_in_host_network(home_.twin.get(), cloner)
-                                 : clone_cell(cloner, network.get(), false));
+    auto cell = TRY(host_network ? clone_cell_in_host_network(home_.twin.get(), cloner, cgroup.get())
+                                 : clone_cell(cloner, {.network = network.get(), .cgroup = cgroup.get()}));
     if (auto sent = send_plan(cell, fds, false); !sent) {
         (void) os::send_signal(cell.pidfd.get(), SIGKILL);
         (void) os::wait_ended(cell.pidfd.get(), 1000);
@@ -337,7 +354,7 @@ Result<void> Server::prepare(int client, const std::string& name, std::uint32_t 
         return sent;
     }
     const int fd = cell.pidfd.get();
-    cells_.emplace(name, Spare{std::move(cell), client, std::move(network), std::move(ids)});
+    cells_.emplace(name, Spare{std::move(cell), client, std::move(network), std::move(cgroup), std::move(ids)});
     if (auto added = add(fd, [this, name](std::uint32_t) { on_cell_ended(name); }); !added) {
         discard(cells_.at(name));
         (void) os::wait_ended(fd, 1000);
@@ -390,6 +407,8 @@ Result<void> Server::launch(int client, std::uint32_t sequence, const std::strin
     auto spare = std::move(found->second);
     if (spare.network) // whoever publishes ports later needs it
         store_["net/" + id].push_back(std::move(spare.network));
+    if (spare.cgroup)
+        store_["cgroup/" + id].push_back(std::move(spare.cgroup));
     cells_.erase(found);
     remove(spare.cell.pidfd.get());
     return start(client, sequence, id, "", std::move(spare), std::move(fds), monotonic_ns());
@@ -405,8 +424,11 @@ Result<void> Server::exec(int client, std::uint32_t sequence, const std::string&
     if (processes_.size() >= wire::kMaxContainers)
         return fail_errno("more than 4096 containers", ENOSPC);
     const auto began = monotonic_ns();
-    auto cell = TRY(clone_into(cloner_, found->second.cell.pidfd.get(), found->second.cell.pid));
-    return start(client, sequence, id, container, {std::move(cell), client, {}, std::nullopt}, std::move(fds), began);
+    const auto cgroup = store_.find("cgroup/" + container);
+    const int born_in = cgroup == store_.end() ? -1 : cgroup->second.front().get();
+    auto cell = TRY(clone_into(cloner_, found->second.cell.pidfd.get(), found->second.cell.pid, born_in));
+    return start(client, sequence, id, container, {std::move(cell), client, {}, {}, std::nullopt}, std::move(fds),
+                 began);
 }
 
 Result<void> Server::start(int client, std::uint32_t sequence, std::string id, std::string container, Spare spare,
@@ -544,9 +566,11 @@ Result<void> Server::signal(const std::string& id, int number) {
     return os::send_signal(found->second.cell.pidfd.get(), number);
 }
 
-// What was kept for a container: its network namespace, its listeners.
+// What was kept for a container: its network namespace, its cgroup, its listeners.
 void Server::drop_stored(const std::string& id) {
+    end_anchor(id);
     store_.erase("net/" + id);
+    store_.erase("cgroup/" + id);
     const auto listeners = "port/" + id + "/";
     for (auto at = store_.lower_bound(listeners); at != store_.end() && at->first.starts_with(listeners);)
         at = store_.erase(at);

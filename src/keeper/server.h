@@ -13,6 +13,7 @@
 #include "keeper/cell.h"
 #include "keeper/log_cap.h"
 #include "keeper/slices.h"
+#include "os/process.h"
 #include "os/socket.h"
 #include "wire/keeper_protocol.h"
 
@@ -51,12 +52,17 @@ private:
         Cell cell;
         int client;       // who had it prepared, and is the only one to know of it
         UniqueFd network; // its network namespace; none where that is the host's
+        UniqueFd cgroup;  // its cgroup; none where it has none of its own
         std::optional<Slices::Lease> ids;
     };
     struct Helper {
         std::string name;
         pid_t pid;
         Pidfd pidfd;
+    };
+    struct Anchor { // of a cgroup (wire::KeeperKind::anchor)
+        os::Child child;
+        int client; // who asked for it
     };
     // Somebody who asks. What they do not read at once waits here, up to a limit.
     struct Client {
@@ -95,6 +101,9 @@ private:
     [[nodiscard]] Result<void> signal(const std::string& id, int number);
     [[nodiscard]] Result<void> forget(const std::string& id);
     void drop_stored(const std::string& id);
+    [[nodiscard]] Result<void> make_anchor(int client, const std::string& id);
+    void end_anchor(const std::string& id);
+    void on_anchor_ended(const std::string& id, int fd);
     [[nodiscard]] Result<pid_t> spawn(const std::string& name, std::vector<UniqueFd> fds);
 
     void on_report(const std::string& id);
@@ -116,7 +125,8 @@ private:
     std::map<std::string, PreludeFailure> failed_cells_; // why a cell is gone, until somebody asks for it
     std::map<std::string, Process> processes_;
     std::map<std::string, std::vector<UniqueFd>> store_;
-    std::map<int, Helper> helpers_; // by pidfd
+    std::map<int, Helper> helpers_;         // by pidfd
+    std::map<std::string, Anchor> anchors_; // by container
     bool stopping_ = false;
 };
 

@@ -26,7 +26,8 @@ constexpr std::size_t kMaxRequest = 16 * 1024; // two id maps of at most 340 lin
         const auto cut = std::min(request->bytes.find('\0'), request->bytes.size() - 1);
         cloner.uid_map = request->bytes.substr(0, cut);
         cloner.gid_map = request->bytes.substr(cut + 1);
-        auto cell = clone_cell(cloner, -1, true);
+        const int cgroup = request->fds.empty() ? -1 : request->fds.front().get();
+        auto cell = clone_cell(cloner, {.cgroup = cgroup, .as_sibling = true});
         const std::int32_t answer = cell ? cell->pid : -(cell.error().sys_errno ? cell.error().sys_errno : EIO);
         const std::string_view bytes(reinterpret_cast<const char*>(&answer), sizeof answer);
         if (cell) {
@@ -50,8 +51,9 @@ Result<UniqueFd> start_twin(const Cloner& cloner) {
     return std::move(ours);
 }
 
-Result<Cell> clone_cell_in_host_network(int twin, const Cloner& cloner) {
-    TRY(os::send_message(twin, cloner.uid_map + '\0' + cloner.gid_map));
+Result<Cell> clone_cell_in_host_network(int twin, const Cloner& cloner, int cgroup) {
+    const auto maps = cloner.uid_map + '\0' + cloner.gid_map;
+    TRY(os::send_message(twin, maps, std::span<const int>(&cgroup, cgroup >= 0 ? 1 : 0)));
     auto answer = TRY(os::receive_message(twin, 64));
     std::int32_t pid = 0;
     if (answer.bytes.size() != sizeof pid)

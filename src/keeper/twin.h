@@ -8,7 +8,7 @@ namespace squish::keeper {
 
 // Forks it; returns the socket. The twin ends when the socket closes.
 [[nodiscard]] Result<UniqueFd> start_twin(const Cloner& cloner);
-// Asks it for a cell with the id maps of `cloner`. Blocks for the time of a clone.
-[[nodiscard]] Result<Cell> clone_cell_in_host_network(int twin, const Cloner& cloner);
+// Asks it for a cell with the id maps of `cloner`, in that cgroup (-1: the twin's own). Blocks for the time of a clone.
+[[nodiscard]] Result<Cell> clone_cell_in_host_network(int twin, const Cloner& cloner, int cgroup);
 
 } // namespace squish::keeper

@@ -36,10 +36,11 @@ enum class StepKind : std::uint16_t {
     keep = 10,          // a=slot, b=slot: a received descriptor moves out of the way of the next plan's
     file = 11,          // a=slot, text1=name, b=mode: an empty file, to mount over
     attach_beneath = 9, // a=slot of a staged folder, b=slot of a mount, text1=name: attach the mount there
-    mask = 12,   // a=slot of an attached tree, b=slot of a staged folder, text1=path beneath the tree: covered by
-                 // kEmptyFile or kEmptyFolder of b; a path that is not there needs no cover
-    freeze = 13, // a=slot of an attached tree, text1=path beneath: read-only from here; needs to be there no more
-    write = 14,  // a=slot of a folder, text1=path beneath, text2=what is written into that file
+    mask = 12,       // a=slot of an attached tree, b=slot of a staged folder, text1=path beneath the tree: covered by
+                     // kEmptyFile or kEmptyFolder of b; a path that is not there needs no cover
+    freeze = 13,     // a=slot of an attached tree, text1=path beneath: read-only from here; needs to be there no more
+    write = 14,      // a=slot of a folder, text1=path beneath, text2=what is written into that file
+    new_cgroup = 15, // a=slot: cgroup2 as init's cgroup namespace shows it, read-only
 
     // --- the root ----------------------------------------------------------------------------------------------
     root = 16,      // a=slot: this detached mount becomes the new root

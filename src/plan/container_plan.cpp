@@ -132,6 +132,7 @@ Result<ContainerPlan> plan_container(const Squishfile& file, const std::vector<L
     plan.host_loopback = file.network.host_loopback;
     plan.tmp_noexec = file.security.tmp_noexec;
     plan.own_keyring = needs_keyring(file.security.seccomp);
+    plan.own_cgroup = file.resources.any();
     plan.capabilities = capability_bits(file.security.capabilities);
     plan.hostname = name.substr(0, 63); // HOST_NAME_MAX is 64
     const auto rootfs = std::ranges::find(layers, true, &Layer::rootfs);

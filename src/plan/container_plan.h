@@ -72,6 +72,7 @@ struct ContainerPlan {
     bool own_tmp = true;                 // a private tmpfs on /tmp (false where the squishfile mounts something there)
     bool tmp_noexec = false;             // nothing in it can be executed
     bool own_keyring = false;            // a session keyring of its own: the filter may let it use one
+    bool own_cgroup = false;             // it has limits: /sys/fs/cgroup shows them
     std::uint64_t capabilities = 0;      // a bit for each that the payload keeps (linux/capability.h)
     Machine machine;
 };

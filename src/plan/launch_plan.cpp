@@ -15,7 +15,7 @@ using launch::StepKind;
 
 namespace {
 
-enum OwnSlot : std::uint32_t { kProc = launch::kOwnSlots, kDev, kPts, kShm, kQueue, kTmp, kSys, kEmpty };
+enum OwnSlot : std::uint32_t { kProc = launch::kOwnSlots, kDev, kPts, kShm, kQueue, kTmp, kSys, kEmpty, kCgroup };
 
 constexpr std::uint64_t kScopeAbstractSockets =
     1; // LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET, newer than Debian 12's headers
@@ -158,7 +158,8 @@ void close_kernel(PlanBuilder& steps, const Machine& machine, bool with_sysfs) {
 
 } // namespace
 
-PlanBuilder make_prelude(const Machine& machine, bool with_sysfs) {
+PlanBuilder make_prelude(const Machine& machine, const Surroundings& surroundings) {
+    const bool with_sysfs = surroundings.sysfs;
     PlanBuilder steps;
     steps.add(StepKind::no_dump, {}, "close init to inspection");
     if (with_sysfs)
@@ -194,6 +195,8 @@ PlanBuilder make_prelude(const Machine& machine, bool with_sysfs) {
     steps.add(StepKind::new_mqueue, {.a = kQueue}, "mount /dev/mqueue");
     steps.add(StepKind::attach_beneath, {.a = kDev, .b = kQueue, .text1 = "mqueue"}, "mount /dev/mqueue");
     steps.add(StepKind::read_only, {.a = kDev, .c = MOUNT_ATTR_RDONLY}, "make /dev read-only");
+    if (surroundings.cgroup)
+        steps.add(StepKind::new_cgroup, {.a = kCgroup}, "mount cgroup2");
     return steps;
 }
 
@@ -230,6 +233,8 @@ PlanBuilder make_launch(const ContainerPlan& plan, const std::vector<bool>& fold
             mask(steps, static_cast<std::uint32_t>(i + 1), "/sys", kMaskedHostSys);
         }
     }
+    if (plan.own_cgroup) // runtimes size themselves by the limits in here
+        attach(kCgroup, "/sys/fs/cgroup");
     steps.add(StepKind::pivot, {}, "enter the " + rootfs);
     steps.add(StepKind::hostname, {.text1 = plan.hostname}, "set the host name");
     if (plan.machine.time_namespaces)

@@ -20,8 +20,13 @@ struct IoSlots {
     std::uint16_t rows = 24, columns = 80;
 };
 
-// The prelude's one received descriptor is a sysfs mount, absent in the host's network.
-[[nodiscard]] launch::PlanBuilder make_prelude(const Machine& machine, bool with_sysfs);
+// What a cell has of its own.
+struct Surroundings {
+    bool sysfs = true;   // absent in the host's network
+    bool cgroup = false; // it was born in a cgroup of its own
+};
+// The prelude's one received descriptor is a sysfs mount, where it has one.
+[[nodiscard]] launch::PlanBuilder make_prelude(const Machine& machine, const Surroundings& surroundings);
 // `folders[i]`: mount i is a folder (else a file). Slots: 0 root, 1… mounts, then stdin, stdout, stderr, or console;
 // then one for each of `plan.sockets`, then the filter, where there is one. `prelude_steps`: how many steps ran before,
 // so that a failed step's index can be told apart.

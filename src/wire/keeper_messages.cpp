@@ -13,7 +13,7 @@ bool read_fields(Reader& in, KeeperRequest& out) {
     case KeeperKind::prepare:
         out.name = in.text();
         out.cell_kind = in.u32();
-        return out.cell_kind <= (cell_kind::kHostNetwork | cell_kind::kOwnIds);
+        return out.cell_kind <= (cell_kind::kHostNetwork | cell_kind::kOwnIds | cell_kind::kOwnCgroup);
     case KeeperKind::launch:
     case KeeperKind::exec:
         out.name = in.text();
@@ -29,6 +29,7 @@ bool read_fields(Reader& in, KeeperRequest& out) {
     case KeeperKind::drop:
     case KeeperKind::spawn:
     case KeeperKind::discard:
+    case KeeperKind::anchor:
         out.name = in.text();
         return true;
     case KeeperKind::watch_log:

@@ -12,7 +12,7 @@
 
 namespace squish::wire {
 
-inline constexpr std::uint32_t kKeeperVersion = 2;
+inline constexpr std::uint32_t kKeeperVersion = 3;
 inline constexpr std::size_t kMaxKeeperMessage = 64 * 1024;
 inline constexpr std::size_t kMaxContainers = 4096; // what the keeper holds at once
 inline constexpr std::size_t kMaxStoredFds = 32768; // names of `put`
@@ -21,14 +21,15 @@ inline constexpr std::size_t kMaxStoredFds = 32768; // names of `put`
 enum class KeeperKind : std::uint32_t {
     // requests → answers
     hello = 1, // u32 version                     → hello_done after one `container` per container
-    prepare = 2, // text cell, u32 of cell_kind; fds: prelude plan, its slots…; the last fd is the netns unless in the host's
-                 // → fds: its pidfd; EUSERS where it was to have ids of its own, and none are left
+    prepare = 2, // text cell, u32 of cell_kind; fds: prelude plan, its slots…, the cgroup where it has one, the netns
+                 // unless in the host's → fds: its pidfd; EUSERS where it was to have ids of its own, and none are left
     launch = 3, // text id, text cell; fds: plan, its slots…           → launched or failed_step
-                // The cell's network namespace is kept from then on, as if put under "net/ID".
+                // The cell's network namespace is kept from then on, as if put under "net/ID"; its cgroup under "cgroup/ID",
+                // where every exec is born too.
     exec = 4,   // text id, text exec id; fds: plan, its slots…                     → launched or failed_step
     signal = 5, // text id (or exec id), i32 signal                                 → done
     forget = 6, // text id (or exec id): its end has been recorded                   → done
-                // Drops "net/ID" and every "port/ID/…", too.
+                // Drops "net/ID", "cgroup/ID" and every "port/ID/…", and ends its anchor, too.
     put = 7,    // text name; fds: what to keep                                     → done
     take =
         8, // text name                                                        → fds (copies; the keeper keeps its own)
@@ -37,6 +38,8 @@ enum class KeeperKind : std::uint32_t {
     shut_down = 11, // kills everything and ends                                       → done
     discard = 12,   // text cell: an unused cell is not wanted any more                  → done
     watch_log = 13, // text id, u64 limit; fds: files                                  → done
+    anchor = 14,    // text id: a process that only sleeps, for its cgroup              → spawned; fds: pidfd
+                    // Ends with `forget`, with the keeper, and with the client where no container of that id was launched.
 
     // answers
     done = 32,
@@ -59,6 +62,7 @@ enum class KeeperKind : std::uint32_t {
 namespace cell_kind {
 inline constexpr std::uint32_t kHostNetwork = 1; // in the host's network namespace
 inline constexpr std::uint32_t kOwnIds = 2;      // with a slice of the subordinate ids of its own (keeper/slices.h)
+inline constexpr std::uint32_t kOwnCgroup = 4;   // born in a cgroup of its own, the root of what it sees of cgroups
 } // namespace cell_kind
 
 enum class ContainerPhase : std::uint32_t { starting = 1, running = 2, exited = 3 };

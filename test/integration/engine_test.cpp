@@ -352,7 +352,7 @@ TEST_F(EngineTest, FailingStartsLeaveNothing) {
         {"[layers]\nroot = { path = \"./plain\", rootfs = true }\n[run]\ncommand = \"/bin/sh\"\n" + none,
          ErrorKind::start_failed, "plain"},
         {"[layers]\napp = \"./layer\"\n" + none, ErrorKind::invalid, "no executable file"},
-        {"[run]\ncommand = \"/bin/sh\"\n[resources]\npids = 5\n" + none, ErrorKind::unsupported, "[resources]"},
+        {"[run]\ncommand = \"/bin/sh\"\n[procfs]\ncpus = 2\n" + none, ErrorKind::unsupported, "[procfs]"},
     };
     for (int round = 0; round < 2; ++round)
         for (const auto& [toml, kind, said] : cases) {

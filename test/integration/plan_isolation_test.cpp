@@ -68,7 +68,7 @@ protected:
         machine.single_id = kept_.single_id();
         return machine;
     }
-    [[nodiscard]] PlanBuilder whole_prelude() const { return make_prelude(machine(), true); }
+    [[nodiscard]] PlanBuilder whole_prelude() const { return make_prelude(machine(), {.sysfs = true}); }
     [[nodiscard]] ContainerPlan shell(const std::string& script) const {
         ContainerPlan plan;
         plan.id = plan.hostname = "box";
@@ -83,7 +83,7 @@ protected:
     std::string prepare(const std::string& cell, const ContainerPlan& plan, const PlanBuilder& prelude) {
         if (plan.network != NetworkMode::host)
             return kept_.prepare(client_, cell, prelude);
-        const auto memfd = sealed(make_prelude(machine(), false));
+        const auto memfd = sealed(make_prelude(machine(), {.sysfs = false}));
         const auto outcome =
             client_.outcome(KeeperKind::prepare, [&](wire::Writer& out) { out.text(cell).u32(1); }, {memfd.get()});
         return outcome == "1 fds" ? "done" : outcome;
@@ -392,7 +392,7 @@ TEST_F(Isolation, InotifyIsNotUsedUpByOneContainer) {
     limited.inotify_instances = 20;
     limited.inotify_watches = 60;
     auto plan = shell("/testbin attack inotify 40; /testbin attack watches /tmp 50");
-    EXPECT_EQ(output_of(plan, make_prelude(limited, true)), "instances 10 EMFILE\nwatches 30 ENOSPC\n");
+    EXPECT_EQ(output_of(plan, make_prelude(limited, {.sysfs = true})), "instances 10 EMFILE\nwatches 30 ENOSPC\n");
     EXPECT_EQ(output_of(plan, whole_prelude()), "instances 40 ok\nwatches 50 ok\n");
 }
 

@@ -97,7 +97,7 @@ args = ["-x", ""]
 }
 
 TEST(LaunchPlan, APreludeMakesWhatEveryContainerHas) {
-    EXPECT_EQ(plan_text(make_prelude(machine(), true)), R"(no dump
+    EXPECT_EQ(plan_text(make_prelude(machine(), {.sysfs = true})), R"(no dump
 keep @0 as @sys
 new proc @proc
 new tmpfs @empty mode=0755,size=4k,nr_inodes=4 nosuid nodev noexec
@@ -156,9 +156,17 @@ set @dev ro
 TEST(LaunchPlan, APreludeOfTheHostsNetworkHasNoSysfsAndOneOfASingleIdNoGroups) {
     auto single = machine();
     single.single_id = true;
-    const auto text = plan_text(make_prelude(single, false));
+    const auto text = plan_text(make_prelude(single, {.sysfs = false}));
     EXPECT_THAT(text, Not(HasSubstr("@sys")));
     EXPECT_THAT(text, Not(HasSubstr("gid=5")));
+}
+
+TEST(LaunchPlan, WhoHasLimitsSeesTheCgroupTheyAreIn) {
+    const auto prelude = plan_text(make_prelude(machine(), {.cgroup = true}));
+    EXPECT_THAT(prelude, HasSubstr("\nnew cgroup @cgroup\n"));
+    const auto launch = launch_text(plan_of("[run]\ncommand = \"/bin/true\"\n[resources]\npids = 5\n"));
+    EXPECT_THAT(launch, HasSubstr("attach @cgroup /sys/fs/cgroup without links\npivot\n"));
+    EXPECT_THAT(launch_text(plan_of("[run]\ncommand = \"/bin/true\"\n")), Not(HasSubstr("cgroup")));
 }
 
 TEST(LaunchPlan, ALaunchIsRootThenMountsThenPivotThenThePayload) {
@@ -222,7 +230,7 @@ TEST(LaunchPlan, EveryStepSaysWhatItIsAbout) {
     EXPECT_THAT(steps.descriptions(), ::testing::Contains("mount '/data' (layer 'data')"));
     EXPECT_EQ(steps.descriptions().back(), "run '/bin/app'");
     for (const bool sysfs : {true, false}) {
-        const auto prelude = make_prelude(machine(), sysfs);
+        const auto prelude = make_prelude(machine(), {.sysfs = sysfs});
         for (const auto& what : prelude.descriptions())
             EXPECT_FALSE(what.empty());
     }
@@ -295,10 +303,11 @@ TEST(LaunchPlan, AKernelWithoutTimeNamespacesGetsNoClockAndASmallMachineItsOwnLi
 
 TEST(LaunchPlan, HalfOfWhatTheUserHasOfInotifyIsForOneContainer) {
     auto counted = machine();
-    EXPECT_THAT(plan_text(make_prelude(counted, true)), Not(HasSubstr("inotify"))) << "a kernel that does not say";
+    EXPECT_THAT(plan_text(make_prelude(counted, {.sysfs = true})), Not(HasSubstr("inotify")))
+        << "a kernel that does not say";
     counted.inotify_instances = 128;
     counted.inotify_watches = 8193;
-    const auto text = plan_text(make_prelude(counted, true));
+    const auto text = plan_text(make_prelude(counted, {.sysfs = true}));
     EXPECT_THAT(text, HasSubstr("write '64' to @proc/sys/user/max_inotify_instances\n"
                                 "write '4096' to @proc/sys/user/max_inotify_watches\nmask "));
 }
@@ -514,12 +523,7 @@ TEST_P(Unsupported, IsRefusedNamingTheKey) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Keys, Unsupported,
-                         ::testing::Values(Refused{"memory", "[resources]\nmemory = \"64M\"\n", "[resources]"},
-                                           Refused{"cpus", "[resources]\ncpus = 1.5\n", "[resources]"},
-                                           Refused{"pids", "[resources]\npids = 10\n", "[resources]"},
-                                           Refused{"health", "[health]\ncommand = [\"true\"]\n", "[health]"},
-                                           Refused{"restart", "[restart]\npolicy = \"always\"\n", "[restart]"},
-                                           Refused{"procfs_memory", "[procfs]\nmemory = \"1G\"\n", "[procfs]"},
+                         ::testing::Values(Refused{"procfs_memory", "[procfs]\nmemory = \"1G\"\n", "[procfs]"},
                                            Refused{"procfs_cpus", "[procfs]\ncpus = 2\n", "[procfs]"}),
                          [](const auto& one) { return std::string(one.param.what); });
 
@@ -540,6 +544,9 @@ TEST(Supported, PassesWhatThisVersionDoes) {
         "[[ports]]\ncontainer = 80\nhost = 8080\nactivation = true\n",
         "[network]\nmode = \"host\"\n",
         "[restart]\npolicy = \"no\"\n",
+        "[restart]\npolicy = \"always\"\n",
+        "[health]\ncommand = [\"true\"]\n",
+        "[resources]\nmemory = \"64M\"\ncpus = 1.5\npids = 10\n",
         "[security]\nseccomp = \"default\"\n",
         "[security]\nseccomp = \"unconfined\"\n",
         "[security]\nseccomp = \"/srv/profile.json\"\n",

@@ -14,7 +14,7 @@ namespace squish::test {
 inline std::string slot_name(std::uint32_t slot) {
     static const std::map<std::uint32_t, const char*> kOwn = {{256, "proc"}, {257, "dev"},   {258, "pts"},
                                                               {259, "shm"},  {260, "queue"}, {261, "tmp"},
-                                                              {262, "sys"},  {263, "empty"}};
+                                                              {262, "sys"},  {263, "empty"}, {264, "cgroup"}};
     const auto found = kOwn.find(slot);
     return found != kOwn.end() ? std::string("@") + found->second : "@" + std::to_string(slot);
 }
@@ -48,6 +48,8 @@ inline std::string step_text(const launch::StepView& view) {
         return "new tmpfs " + a + " " + one + attributes(step.c);
     case StepKind::new_devpts:
         return "new devpts " + a + " " + one;
+    case StepKind::new_cgroup:
+        return "new cgroup " + a;
     case StepKind::new_mqueue:
         return "new mqueue " + a;
     case StepKind::stage:

@@ -19,8 +19,8 @@ TEST(KeeperRequests, AreReadByTheirKind) {
     EXPECT_EQ(launch.other, "cell");
     EXPECT_EQ(read_keeper_request(message(KeeperKind::signal).text("id").i32(15).bytes()).signal, 15);
     EXPECT_EQ(read_keeper_request(message(KeeperKind::watch_log).text("id").u64(1 << 20).bytes()).limit, 1U << 20);
-    EXPECT_EQ(read_keeper_request(message(KeeperKind::prepare).text("c").u32(3).bytes()).cell_kind, 3U);
-    EXPECT_FALSE(read_keeper_request(message(KeeperKind::prepare).text("c").u32(4).bytes()).sound);
+    EXPECT_EQ(read_keeper_request(message(KeeperKind::prepare).text("c").u32(7).bytes()).cell_kind, 7U);
+    EXPECT_FALSE(read_keeper_request(message(KeeperKind::prepare).text("c").u32(8).bytes()).sound);
     EXPECT_EQ(read_keeper_request(message(KeeperKind::hello).u32(3).bytes()).version, 3U);
     EXPECT_TRUE(read_keeper_request(message(KeeperKind::shut_down).bytes()).sound);
 }
@@ -35,7 +35,7 @@ TEST(KeeperRequests, ThatAreDamagedKeepTheirNumberForTheAnswer) {
     }
     EXPECT_FALSE(read_keeper_request(whole + "x").sound) << "more than there should be";
     EXPECT_FALSE(read_keeper_request(message(KeeperKind::shut_down).u32(1).bytes()).sound);
-    for (const auto kind : {0U, 14U, 32U, 64U, ~0U}) // none, unknown, an answer, an event
+    for (const auto kind : {0U, 15U, 32U, 64U, ~0U}) // none, unknown, an answer, an event
         EXPECT_FALSE(read_keeper_request(message(static_cast<KeeperKind>(kind)).text("x").bytes()).sound) << kind;
 }
 
