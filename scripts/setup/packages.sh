@@ -4,11 +4,13 @@
 declare -A PACKAGES=(
     [build]="g++ cmake ninja-build pkg-config git libc6-dev libboost1.81-dev libtomlplusplus-dev
         nlohmann-json3-dev libspdlog-dev libcli11-dev libnl-3-dev libnl-route-3-dev libnftables-dev libgtest-dev libgmock-dev
-        libcurl4-openssl-dev libarchive-dev libssl-dev zlib1g-dev libyaml-cpp-dev libsodium-dev libseccomp-dev
+        libcurl4-openssl-dev libarchive-dev libssl-dev zlib1g-dev libyaml-cpp-dev libsodium-dev libseccomp-dev libsystemd-dev
+        libncurses-dev
         python3 busybox-static musl ca-certificates tzdata"
     [runtime]="slirp4netns uidmap curl"
-    [test]="bats minisign zip zstd procps util-linux iproute2 musl-tools mandoc shellcheck clang-19 clang-tidy-19 clang-format-19
-        libclang-rt-19-dev nginx-light wrk redis-server redis-tools postgresql-15 nodejs make perl openssl"
+    [test]="ccache bats minisign zip zstd procps util-linux iproute2 musl-tools mandoc shellcheck clang-19 clang-tidy-19 clang-format-19
+        libclang-rt-19-dev nginx-light wrk redis-server redis-tools postgresql-15 nodejs make perl openssl tmux"
+    [vm]="qemu-system-x86 mmdebstrap e2fsprogs uidmap"
     [bench]="bubblewrap crun runc podman iperf3 wrk nginx-light"
     [sdks]="patchelf python3"
 )
