@@ -85,7 +85,7 @@ Task<void> Engine::Impl::mount_sdks(RecordPtr record, std::vector<LayerInfo> lay
 Task<LayerInfo> Engine::Impl::attach_layer(std::string id, std::string name, std::string requirement,
                                            OnLayerProgress on_progress) {
     CO_TRY_TO(const auto record, get(id));
-    if (record->info.state != ContainerState::running)
+    if (!is_alive(record->info.state))
         co_return fail(ErrorKind::conflict, "container '" + record->info.name + "' does not run");
     const auto has = [&](const std::string& other) {
         return std::ranges::find(record->info.layers, other, &LayerInfo::name) != record->info.layers.end();
@@ -125,7 +125,7 @@ Task<LayerInfo> Engine::Impl::attach_layer(std::string id, std::string name, std
 
 Task<LayerInfo> Engine::Impl::detach_layer(std::string id, std::string name) {
     CO_TRY_TO(const auto record, get(id));
-    if (record->info.state != ContainerState::running)
+    if (!is_alive(record->info.state))
         co_return fail(ErrorKind::conflict, "container '" + record->info.name + "' does not run");
     auto layers = record->info.layers;
     const auto found = std::ranges::find(layers, name, &LayerInfo::name);

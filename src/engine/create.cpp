@@ -6,6 +6,7 @@
 //   3. bind the published ports                   5. write the plan, let the forwarder accept
 //   A failure at any step undoes the ones before: undo() is safe at every point.
 
+#include "engine/begin.h"
 #include "engine/explain.h"
 #include "engine/impl.h"
 #include "engine/layers.h"
@@ -23,6 +24,7 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace squish {
 
@@ -81,27 +83,6 @@ std::string microseconds(std::uint64_t from_ns, std::uint64_t to_ns) {
     return std::to_string(to_ns > from_ns ? (to_ns - from_ns) / 1000 : 0);
 }
 
-// The names are told while the mounts are made; who waits for the result gets it, and nobody need.
-template <class Add> auto begin(const asio::any_io_executor& executor, Add add) {
-    struct State {
-        explicit State(const asio::any_io_executor& executor) : done(executor) {}
-        Latch done;
-        Result<void> result;
-    };
-    const auto state = std::make_shared<State>(executor);
-    asio::co_spawn(
-        executor,
-        [state, add = std::move(add)]() -> asio::awaitable<void> {
-            state->result = co_await add();
-            state->done.open();
-        },
-        asio::detached);
-    return [state]() -> Task<void> {
-        co_await state->done.wait();
-        co_return state->result;
-    };
-}
-
 struct Moments {
     std::uint64_t began, cell, staged, received, rooted, executed, told;
 };
@@ -115,6 +96,8 @@ std::vector<std::pair<std::string, std::string>> timings(const Moments& at) {
 std::uint64_t monotonic_ns() {
     return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
 }
+
+using Attributes = std::vector<std::pair<std::string, std::string>>;
 
 // The launch plan and the descriptors that travel with it; `fds` borrows from the arguments and from `memfd`.
 struct HandOver {
@@ -160,6 +143,7 @@ Result<RecordPtr> Engine::Impl::reserve(const CreateRequest& request) {
     auto record = std::make_shared<Record>(executor_);
     auto& info = record->info;
     info.file = request.file;
+    info.resources = request.file.resources;
     record->networks = TRY(networks_of(request.file));
     if (request.file.name) {
         if (const auto taken = names_.find(*request.file.name); taken != names_.end())
@@ -173,7 +157,7 @@ Result<RecordPtr> Engine::Impl::reserve(const CreateRequest& request) {
         while (names_.contains(info.name));
     }
     do
-        info.id = random_hex(16);
+        info.id = take_id(request);
     while (records_.contains(info.id));
     info.created_at = now_microseconds();
     info.network_mode = mode_name(request.file.network.mode);
@@ -210,6 +194,7 @@ Task<std::string> Engine::Impl::create(CreateRequest request) {
     if (shutting_down_)
         co_return fail(ErrorKind::unavailable, "squishd is stopping", "try again");
     CO_TRY(plan::refuse_unsupported(request.file, machine_));
+    CO_TRY(check_restart(request));
     if (to_json(request.file).size() > kMaxSquishfileBytes) // it could not be read back from the state
         co_return fail(ErrorKind::invalid, "the squishfile is larger than 1 MiB");
     ProvideOptions options;
@@ -244,6 +229,8 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request, const s
     auto& info = record->info;
     const auto began = monotonic_ns();
     // 1: decide
+    CO_TRY(co_await check_limits(record));
+    request.file.resources = info.resources;
     CO_TRY(co_await ground_->need_stager());
     const auto mode = request.file.network.mode;
     std::vector<std::uint32_t> networks;
@@ -270,6 +257,7 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request, const s
         planned.push_back(to_plan(layer));
         info.layers.push_back(to_info(layer));
     }
+    const bool other_arguments = request.args.has_value();
     if (request.args && request.file.run) {
         request.file.run->args = *request.args;
     } else if (request.args) {
@@ -277,6 +265,8 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request, const s
         request.file.run->args.insert(request.file.run->args.end(), request.args->begin(), request.args->end());
         request.args.reset(); // once is enough, however often the start is tried
     }
+    if (other_arguments)
+        info.file.run = request.file.run;
     CO_TRY_TO(const auto plan,
               plan::plan_container(request.file, planned, info.id, info.name, machine, record->folder));
     CO_TRY(choose_filter(*record, request.file.security));
@@ -295,6 +285,9 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request, const s
     CellKind kind;
     kind.mode = mode;
     kind.networks = networks;
+    keep_for_restart(*record, request, layers);
+    CO_TRY_TO(const auto limiting, co_await make_cgroup(record));
+    kind.cgroup = record->cgroup.leaf();
     CO_TRY_TO(auto cell, co_await take_cell(record, std::move(kind)));
     if (info.ids.own)
         adapt_environment(request.file, record->environment);
@@ -315,6 +308,8 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request, const s
                 return fail_errno(std::string("chmod '") + name + "'");
             return os::write_all(file.get(), text);
         };
+        for (const char* name : {"hosts", "hostname"}) // of an earlier run of the same container
+            (void) ::unlinkat(folder.get(), name, 0);
         TRY(put("hosts", plan::hosts_file(plan, info.address)));
         TRY(put("hostname", plan.hostname + "\n"));
         TRY(open_logs(*record, request.io));
@@ -349,6 +344,10 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request, const s
     if (auto named = co_await naming(); !named) {
         ground_->discard(std::move(cell));
         co_return std::unexpected(std::move(named).error());
+    }
+    if (auto limited = co_await limiting(); !limited) {
+        ground_->discard(std::move(cell));
+        co_return std::unexpected(std::move(limited).error());
     }
     // Published first: whoever connects before the payload listens is refused, and nothing is left to do once it runs.
     if (!info.ports.empty()) {
@@ -386,6 +385,12 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request, const s
     info.pid = launched->pid;
     info.started_at = now_microseconds();
     info.state = ContainerState::running;
+    ++record->run;
+    events_.add("start", info.id, info.name,
+                info.restarts > 0 ? Attributes{{"restarts", std::to_string(info.restarts)}} : Attributes{});
+    begin_health(record);
+    if (info.resources.any())
+        schedule_ahead(kRefillPause);
     info.timings = timings(Moments{began, cell_at, staged_at, launched->received_ns, launched->rooted_ns,
                                    launched->executed_ns, monotonic_ns()});
 
@@ -399,7 +404,7 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request, const s
         [this, record]() -> asio::awaitable<void> {
             asio::steady_timer pause(executor_, record->info.attached ? kRefillPause : std::chrono::milliseconds(0));
             co_await pause.async_wait(kAwait);
-            if (record->info.state == ContainerState::running)
+            if (is_alive(record->info.state))
                 save_quietly(*record);
         },
         asio::detached);
@@ -410,8 +415,7 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request, const s
     co_return Result<void>{};
 }
 
-// A start that failed leaves nothing: no name, no folder, no listener, no address.
-void Engine::Impl::undo(const RecordPtr& record) {
+void Engine::Impl::take_back(const RecordPtr& record) {
     early_ends_.erase(record->info.id);
     for (const auto& listener : record->listeners)
         stop_listening(listener.get());
@@ -420,6 +424,12 @@ void Engine::Impl::undo(const RecordPtr& record) {
     if (ground_->keeper())
         ground_->keeper()->forget(record->info.id);
     ground_->refill(kRefillPause); // a start that failed used up a cell, too
+}
+
+// A start that failed leaves nothing: no name, no folder, no listener, no address.
+void Engine::Impl::undo(const RecordPtr& record) {
+    take_back(record);
+    asio::co_spawn(executor_, remove_cgroup(record), asio::detached);
     record->info.exit = ExitInfo{125, 0, "start-failed"};
     record->ended.open();
     forget_record(record);

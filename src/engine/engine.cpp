@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <linux/landlock.h>
 #include <nlohmann/json.hpp>
+#include <spdlog/spdlog.h>
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -37,7 +38,9 @@ int landlock_abi() {
 } // namespace
 
 Engine::Impl::Impl(asio::io_context& loop, Paths paths, EngineConfig config)
-    : executor_(loop.get_executor()), paths_(std::move(paths)), config_(config), filters_(paths_.state + "/seccomp") {
+    : executor_(loop.get_executor()), paths_(std::move(paths)), config_(config), filters_(paths_.state + "/seccomp"),
+      events_(paths_.state + "/events.log"),
+      oom_watch_(executor_, [this](const std::string& id) { on_memory_event(id); }), ahead_pause_(executor_) {
     machine_.time_namespaces = ::access("/proc/self/ns/time_for_children", F_OK) == 0;
     machine_.descriptor_limit = descriptor_limit();
     machine_.landlock = landlock_abi();
@@ -67,11 +70,23 @@ Task<void> Engine::Impl::open() {
     CO_TRY(open_store());
     CO_TRY_TO(networks_, NamedNetworks::open(paths_.data));
     load_records();
+    // In its own cgroup, squishd must go one down before there is a keeper, which goes with it.
+    if (config_.limits.driver == limits::Choice::direct)
+        if (auto opened = co_await open_limits_once(); !opened)
+            spdlog::warn("resource limits: {}", opened.error().text());
     forget_filters();
     CO_TRY_TO(const bool found, co_await ground_->find_keeper());
     if (!found)
         on_connected({}); // whatever ran has ended with its keeper
     ground_->refill(std::chrono::milliseconds(0));
+    if (had_limits()) // what an earlier squishd could not remove
+        asio::co_spawn(
+            executor_,
+            [this]() -> asio::awaitable<void> {
+                if (auto opened = co_await open_limits_once(); !opened)
+                    spdlog::warn("resource limits: {}", opened.error().text());
+            },
+            asio::detached);
     co_return Result<void>{};
 }
 
@@ -100,7 +115,7 @@ Result<std::string> Engine::Impl::find(std::string_view reference) const {
 std::vector<ContainerInfo> Engine::Impl::list(bool with_exited) const {
     std::vector<ContainerInfo> out;
     for (const auto& [id, record] : records_)
-        if (record->info.state == ContainerState::running ||
+        if (is_alive(record->info.state) || record->info.state == ContainerState::restarting ||
             (with_exited && record->info.state == ContainerState::exited))
             out.push_back(record->info);
     std::ranges::sort(out, {}, &ContainerInfo::created_at);
@@ -113,7 +128,7 @@ Result<ContainerInfo> Engine::Impl::inspect(const std::string& id) const {
 
 Result<std::optional<IsolationInfo>> Engine::Impl::isolation(const std::string& id) const {
     const auto record = TRY(get(id));
-    if (record->info.state != ContainerState::running)
+    if (!is_alive(record->info.state))
         return std::nullopt;
     auto isolation = read_isolation(record->info.pid);
     if (!isolation && (isolation.error().sys_errno == ENOENT || isolation.error().sys_errno == ESRCH))
@@ -122,19 +137,20 @@ Result<std::optional<IsolationInfo>> Engine::Impl::isolation(const std::string& 
 }
 
 std::size_t Engine::Impl::running_count() const {
-    return static_cast<std::size_t>(std::ranges::count_if(
-        records_, [](const auto& entry) { return entry.second->info.state == ContainerState::running; }));
+    return static_cast<std::size_t>(
+        std::ranges::count_if(records_, [](const auto& entry) { return is_alive(entry.second->info.state); }));
 }
 
 Task<void> Engine::Impl::shut_down(bool stop_containers) {
     shutting_down_ = true;
+    co_await dismiss_ahead();
     if (running_count() > 0 && !stop_containers) { // they run on, and so does what they need
         ground_->stop_background();
         co_return Result<void>{};
     }
     std::vector<std::string> ids;
     for (const auto& [id, record] : records_)
-        if (record->info.state == ContainerState::running)
+        if (is_alive(record->info.state) || record->info.state == ContainerState::restarting)
             ids.push_back(id);
     // All at once, against one deadline.
     const auto left = std::make_shared<std::size_t>(ids.size());
@@ -150,7 +166,16 @@ Task<void> Engine::Impl::shut_down(bool stop_containers) {
             asio::detached);
     if (!ids.empty())
         co_await all_ended->wait();
-    co_return co_await ground_->shut_down();
+    std::vector<std::string> with_cgroup; // their clean-up may not come to it any more
+    for (const auto& [id, record] : records_)
+        if (!record->info.cgroup.empty() && driver_)
+            with_cgroup.push_back(id);
+    for (const auto& id : with_cgroup)
+        (void) co_await driver_->remove(id);
+    CO_TRY(co_await ground_->shut_down());
+    if (driver_)
+        co_return co_await driver_->close();
+    co_return Result<void>{};
 }
 
 std::string Engine::Impl::describe() const {
@@ -268,6 +293,21 @@ Task<NetworkInfo> Engine::inspect_network(std::string name) {
 }
 Task<void> Engine::shut_down(bool stop_containers) {
     return impl_->shut_down(stop_containers);
+}
+Task<ResourceSpec> Engine::update(const std::string& id, ResourceChange change) {
+    return impl_->update(id, std::move(change));
+}
+Task<void> Engine::pause(const std::string& id) {
+    return impl_->pause(id);
+}
+Task<void> Engine::unpause(const std::string& id) {
+    return impl_->unpause(id);
+}
+Task<std::vector<ContainerFigures>> Engine::stats(std::vector<std::string> ids) {
+    return impl_->stats(std::move(ids));
+}
+EventLog& Engine::events() {
+    return impl_->events();
 }
 std::size_t Engine::running_count() const {
     return impl_->running_count();

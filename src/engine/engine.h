@@ -10,7 +10,10 @@
 #include "base/paths.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "engine/events.h"
 #include "engine/isolation.h"
+#include "limits/driver.h"
+#include "limits/figures.h"
 #include "pull/provider.h"
 #include "squishfile/squishfile.h"
 #include "uplink/uplink.h"
@@ -37,6 +40,7 @@ struct EngineConfig {
     uplink::Choice uplink_driver = uplink::Choice::automatic;
     uplink::Ipv6 uplink_ipv6 = uplink::Ipv6::automatic;
     LayerSettings layers;
+    limits::Config limits;
 };
 
 // The descriptors of an attached caller; those that are absent are /dev/null (stdin) or log files (stdout, stderr).
@@ -59,13 +63,39 @@ struct CreateRequest {
     OnLayerProgress on_progress;    // of layers that are downloaded or unpacked before it can start
 };
 
-enum class ContainerState { created, running, exited };
+// restarting: it has ended, and will be started again after a pause.
+enum class ContainerState { created, running, paused, restarting, exited };
+[[nodiscard]] constexpr bool is_alive(ContainerState state) { // it has processes
+    return state == ContainerState::running || state == ContainerState::paused;
+}
 
 // How a container (or an exec) ended.
 struct ExitInfo {
     int code = 0;       // the payload's own, 128 + signal, or 125
     int signal = 0;     // the signal that ended it, 0 where none did
-    std::string reason; // "exited", "signaled", "killed", "keeper-lost"
+    std::string reason; // "exited", "signaled", "killed", "oom", "keeper-lost"
+};
+
+// What `[health]` has found out so far.
+struct HealthInfo {
+    enum class Status { starting, healthy, unhealthy };
+    Status status = Status::starting;
+    std::uint32_t failing_streak = 0;
+    std::int64_t checked_at = 0; // microseconds since the epoch; 0: not yet
+    int last_code = 0;           // of the last check's exit; 124: it took too long
+    std::string last_output;     // the beginning of what it wrote, at most kMaxHealthOutput bytes
+};
+inline constexpr std::size_t kMaxHealthOutput = 4096;
+[[nodiscard]] const char* to_string(HealthInfo::Status status);
+
+using ResourceChange = ResourceEdit;
+
+struct ContainerFigures {
+    std::string id, name;
+    std::int64_t time_us = 0; // CLOCK_MONOTONIC of the reading, for rates
+    limits::Figures figures;
+    std::optional<limits::NetworkFigures> network; // none in the host's network
+    std::uint32_t cpus = 0;                        // that the machine has online
 };
 
 struct MountInfo {
@@ -130,8 +160,13 @@ struct ContainerInfo {
     std::vector<LayerInfo> layers;
     SeccompInfo seccomp;
     IdsInfo ids;
-    bool attached = false;              // stdout and stderr went to the caller; there are no logs
-    std::string stdout_log, stderr_log; // paths; empty where attached
+    ResourceSpec resources;                 // in effect: those of the squishfile, and what `update` made of them
+    std::string limits_driver, cgroup;      // "systemd", "direct"; the absolute path; empty without limits
+    std::uint32_t restarts = 0;             // how often it was started again
+    std::optional<HealthInfo> health;       // where the squishfile has [health]
+    std::optional<std::uint64_t> oom_kills; // by the kernel, in its cgroup
+    bool attached = false;                  // stdout and stderr went to the caller; there are no logs
+    std::string stdout_log, stderr_log;     // paths; empty where attached
     bool terminal = false;
     bool remove_on_exit = false;
     Squishfile file;
@@ -171,6 +206,16 @@ public:
     [[nodiscard]] Task<void> kill(const std::string& id, int signal_number);
     // Removes the record and the logs of one that has ended; `force` kills first.
     [[nodiscard]] Task<void> remove(const std::string& id, bool force);
+
+    // Other limits, at once. Returns those in effect. Errors: conflict where it has no cgroup or does not run;
+    // unsupported where one cannot be enforced here. On error nothing has changed.
+    [[nodiscard]] Task<ResourceSpec> update(const std::string& id, ResourceChange change);
+    // Stops all its processes where they are (cgroup.freeze), and lets them go on.
+    [[nodiscard]] Task<void> pause(const std::string& id);
+    [[nodiscard]] Task<void> unpause(const std::string& id);
+    // What these use; all that run where none is named. One that ends meanwhile is left out.
+    [[nodiscard]] Task<std::vector<ContainerFigures>> stats(std::vector<std::string> ids);
+    [[nodiscard]] EventLog& events();
 
     // Runs a further process inside; returns a handle for wait_exec once it has been executed.
     [[nodiscard]] Task<std::string> exec(const std::string& id, ExecRequest request);

@@ -45,8 +45,11 @@ Result<ExecHandOver> make_exec_hand_over(const plan::ExecPlan& plan, AttachedIo&
 
 Task<std::string> Engine::Impl::exec(std::string id, ExecRequest request) {
     CO_TRY_TO(const auto record, get(id));
-    if (record->info.state != ContainerState::running)
+    if (!is_alive(record->info.state))
         co_return fail(ErrorKind::conflict, "container '" + printable(record->info.name) + "' does not run");
+    if (record->info.state == ContainerState::paused)
+        co_return fail(ErrorKind::conflict, "container '" + printable(record->info.name) + "' is paused",
+                       "let it go on first: squish unpause " + record->info.name);
     if (request.command.empty())
         co_return fail(ErrorKind::invalid, "no command given");
     plan::ExecPlan plan;

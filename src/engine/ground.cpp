@@ -192,8 +192,7 @@ void Ground::lose_keeper() {
     end_uplink(to_loopback_);
     host_loopback_.clear();
     host_loopback_told_.clear();
-    prelude_with_sysfs_.reset();
-    prelude_without_.reset();
+    preludes_.clear();
     if (std::exchange(lost_number_, keeper_number_) != keeper_number_)
         events_.keeper_lost();
 }
@@ -624,19 +623,30 @@ void Ground::end_uplink(UplinkState& uplink) {
     uplink.set_up = false;
 }
 
+std::vector<pid_t> Ground::cloners() const {
+    std::vector<pid_t> pids(1, facts_.pid);
+    const auto proc = "/proc/" + std::to_string(facts_.pid);
+    const auto children = os::read_file(proc + "/task/" + std::to_string(facts_.pid) + "/children");
+    for (const auto word : split(children ? trim(*children) : std::string_view(), ' ')) {
+        const auto pid = parse_number(word);
+        const auto name = pid ? os::read_file("/proc/" + std::to_string(*pid) + "/comm") : Result<std::string>();
+        if (name && trim(*name) == "squish-hostnet")
+            pids.push_back(static_cast<pid_t>(*pid));
+    }
+    return pids;
+}
+
 // --- cells
 // --------------------------------------------------------------------------------------------------------------
 
-Result<int> Ground::prelude(bool with_sysfs, std::vector<std::string>& descriptions) {
-    auto& memfd = with_sysfs ? prelude_with_sysfs_ : prelude_without_;
-    auto& steps = with_sysfs ? prelude_with_sysfs_steps_ : prelude_without_steps_;
-    if (!memfd) {
-        const auto plan = plan::make_prelude(machine_, with_sysfs);
-        memfd = TRY(os::sealed_memfd("squish-prelude", TRY(plan.bytes()), false));
-        steps = plan.descriptions();
+Result<const Ground::Prelude*> Ground::prelude(const plan::Surroundings& surroundings) {
+    auto& prelude = preludes_[{surroundings.sysfs, surroundings.cgroup}];
+    if (!prelude.plan) {
+        const auto plan = plan::make_prelude(machine_, surroundings);
+        prelude.plan = TRY(os::sealed_memfd("squish-prelude", TRY(plan.bytes()), false));
+        prelude.descriptions = plan.descriptions();
     }
-    descriptions = steps;
-    return memfd.get();
+    return &prelude;
 }
 
 Task<PreparedCell> Ground::make_cell(CellKind kind) {
@@ -644,10 +654,19 @@ Task<PreparedCell> Ground::make_cell(CellKind kind) {
     PreparedCell cell;
     cell.name = "cell-" + random_hex(6);
     cell.own_ids = kind.own_ids;
-    const std::uint32_t ids = kind.own_ids ? wire::cell_kind::kOwnIds : 0;
-    CO_TRY_TO(const int prelude_fd, prelude(mode != NetworkMode::host, cell.prelude));
+    std::uint32_t features = kind.own_ids ? wire::cell_kind::kOwnIds : 0;
+    plan::Surroundings surroundings;
+    surroundings.sysfs = mode != NetworkMode::host;
+    surroundings.cgroup = kind.cgroup >= 0;
+    CO_TRY_TO(const auto* const steps, prelude(surroundings));
+    cell.prelude = steps->descriptions;
+    std::vector<int> fds = list(steps->plan.get());
+    if (kind.cgroup >= 0)
+        features |= wire::cell_kind::kOwnCgroup;
     if (mode == NetworkMode::host) {
-        auto prepared = co_await keeper_->prepare(cell.name, ids | wire::cell_kind::kHostNetwork, list(prelude_fd));
+        if (kind.cgroup >= 0)
+            fds.push_back(kind.cgroup);
+        auto prepared = co_await keeper_->prepare(cell.name, features | wire::cell_kind::kHostNetwork, std::move(fds));
         ids_used_up_ |= !prepared && prepared.error().sys_errno == EUSERS;
         CO_TRY_TO(cell.pidfd, std::move(prepared));
         co_return cell;
@@ -664,8 +683,11 @@ Task<PreparedCell> Ground::make_cell(CellKind kind) {
         CO_TRY_TO(cell.network.attachments, read_attachments(answer.body, kind.networks));
     }
     cell.network.netns = NsFd(std::move(answer.fds[0]));
-    auto prepared =
-        co_await keeper_->prepare(cell.name, ids, list(prelude_fd, answer.fds[1].get(), cell.network.netns.get()));
+    fds.push_back(answer.fds[1].get());
+    if (kind.cgroup >= 0)
+        fds.push_back(kind.cgroup);
+    fds.push_back(cell.network.netns.get());
+    auto prepared = co_await keeper_->prepare(cell.name, features, std::move(fds));
     if (!prepared) {
         ids_used_up_ |= prepared.error().sys_errno == EUSERS;
         const auto slot = cell.network.number;
@@ -683,8 +705,8 @@ Task<PreparedCell> Ground::take_cell(CellKind kind) {
     } else {
         CO_TRY(co_await need_stager());
     }
-    const bool plain =
-        kind.mode == NetworkMode::bridge && kind.networks == std::vector<std::uint32_t>(1, kDefaultNetwork);
+    const bool plain = kind.cgroup < 0 && kind.mode == NetworkMode::bridge &&
+                       kind.networks == std::vector<std::uint32_t>(1, kDefaultNetwork);
     auto& spares = spares_[kind.own_ids ? 1 : 0];
     if (kind.own_ids && ids_used_up_ && spares.empty())
         co_return fail_errno("ids of its own", EUSERS);

@@ -11,7 +11,7 @@
 #include "async/helper_client.h"
 #include "engine/engine.h"
 #include "engine/keeper_client.h"
-#include "plan/container_plan.h"
+#include "plan/launch_plan.h"
 
 #include <array>
 #include <deque>
@@ -41,6 +41,7 @@ struct CellKind {
     NetworkMode mode = NetworkMode::bridge;
     std::vector<std::uint32_t> networks; // of a bridge cell, {0} as a rule
     bool own_ids = false;                // a slice of the user's subordinate ids of its own
+    int cgroup = -1;                     // where it is born; borrowed
 };
 
 struct PreparedCell {
@@ -103,6 +104,8 @@ public:
     [[nodiscard]] HelperClient* stager() { return stager_.get(); }
     [[nodiscard]] HelperClient* forwarder() { return forwarder_.get(); }
     [[nodiscard]] const KeeperFacts& facts() const { return facts_; }
+    // The processes that clone containers: the keeper and its twin in the host's network.
+    [[nodiscard]] std::vector<pid_t> cloners() const;
     [[nodiscard]] pid_t uplink_pid() const { return way_out_.pid; }
     // Ends keeper, helpers and uplink.
     [[nodiscard]] Task<void> shut_down();
@@ -142,7 +145,11 @@ private:
     [[nodiscard]] Task<void> serve_names();
     void on_stager_event(const wire::Json& event);
     [[nodiscard]] Task<PreparedCell> make_cell(CellKind kind);
-    [[nodiscard]] Result<int> prelude(bool with_sysfs, std::vector<std::string>& descriptions);
+    struct Prelude {
+        UniqueFd plan;
+        std::vector<std::string> descriptions;
+    };
+    [[nodiscard]] Result<const Prelude*> prelude(const plan::Surroundings& surroundings);
     asio::awaitable<void> refill_loop();
     [[nodiscard]] std::size_t wanted_spares(bool own_ids) const;
     void forget_spares(); // those of a keeper that is gone
@@ -178,8 +185,7 @@ private:
     bool refilling_ = false;
     asio::steady_timer refill_timer_;
     bool stopping_ = false;
-    UniqueFd prelude_with_sysfs_, prelude_without_;
-    std::vector<std::string> prelude_with_sysfs_steps_, prelude_without_steps_;
+    std::map<std::pair<bool, bool>, Prelude> preludes_; // with sysfs, with cgroup
 };
 
 } // namespace squish

@@ -1,9 +1,11 @@
 // Engine::Impl: the engine's state and its coroutines, over several files by concern:
 //   create.cpp (start a container), exec.cpp, lifecycle.cpp (end, stop, remove), publish.cpp (ports), networks.cpp,
-//   recover.cpp (after a restart), engine.cpp (the rest)
+//   limits.cpp (cgroups, figures), health.cpp, restart.cpp, recover.cpp (after a restart of ours), engine.cpp (the
+//   rest)
 #pragma once
 
 #include "engine/ground.h"
+#include "engine/oom_watch.h"
 #include "engine/ports.h"
 #include "engine/record.h"
 
@@ -36,6 +38,11 @@ public:
     [[nodiscard]] Task<void> remove_network(std::string name);
     [[nodiscard]] Task<std::vector<NetworkInfo>> list_networks();
     [[nodiscard]] Task<NetworkInfo> inspect_network(std::string name);
+    [[nodiscard]] Task<ResourceSpec> update(std::string id, ResourceChange change);
+    [[nodiscard]] Task<void> pause(std::string id);
+    [[nodiscard]] Task<void> unpause(std::string id);
+    [[nodiscard]] Task<std::vector<ContainerFigures>> stats(std::vector<std::string> ids);
+    [[nodiscard]] EventLog& events() { return events_; }
     [[nodiscard]] Task<void> shut_down(bool stop_containers);
     [[nodiscard]] Result<std::string> find(std::string_view reference) const;
     [[nodiscard]] std::vector<ContainerInfo> list(bool with_exited) const;
@@ -74,7 +81,57 @@ private:
     [[nodiscard]] Result<RecordPtr> reserve(const CreateRequest& request);
     [[nodiscard]] Task<void> start(RecordPtr record, CreateRequest& request, const std::vector<ProvidedLayer>& layers);
     [[nodiscard]] Result<void> open_logs(Record& record, AttachedIo& io);
+    void take_back(const RecordPtr& record); // all that a start has taken, but its name, folder and cgroup
     void undo(const RecordPtr& record);
+
+    // limits.cpp
+    [[nodiscard]] Task<void> open_limits();
+    [[nodiscard]] Task<void> open_limits_once();
+    [[nodiscard]] bool had_limits() const;
+    [[nodiscard]] Task<limits::Driver*> need_driver();
+    [[nodiscard]] Task<void> check_limits(RecordPtr record);
+    // Where it is done, or goes on: to be waited for before the payload is executed.
+    using Limiting = std::function<Task<void>()>;
+    [[nodiscard]] Task<Limiting> make_cgroup(RecordPtr record);
+    void find_cgroup(Record& record);
+    [[nodiscard]] asio::awaitable<void> remove_cgroup(RecordPtr record);
+    void note_oom(Record& record);
+    void on_memory_event(const std::string& id);
+    [[nodiscard]] Task<ResourceSpec> update_in_turn(RecordPtr record, ResourceChange change,
+                                                    std::function<Result<void>()> check);
+    [[nodiscard]] Task<void> thaw(RecordPtr record);
+
+    [[nodiscard]] Task<limits::Cgroup> open_cgroup(std::string id, ResourceSpec limits);
+
+    // ahead.cpp
+    struct Ahead {
+        std::string id;
+        limits::Cgroup cgroup;
+    };
+    [[nodiscard]] std::string take_id(const CreateRequest& request);
+    void schedule_ahead(std::chrono::milliseconds pause);
+    [[nodiscard]] asio::awaitable<void> make_ahead();
+    [[nodiscard]] asio::awaitable<void> dismiss_ahead();
+
+    // health.cpp
+    struct CheckOutcome {
+        int code = 0;
+        std::string output;
+    };
+    void begin_health(const RecordPtr& record);
+    [[nodiscard]] asio::awaitable<void> watch_health(RecordPtr record, unsigned run);
+    [[nodiscard]] asio::awaitable<CheckOutcome> check_health(RecordPtr record, HealthSpec spec);
+    void note_health(Record& record, const HealthSpec& spec, const CheckOutcome& outcome);
+
+    // restart.cpp
+    [[nodiscard]] static Result<void> check_restart(const CreateRequest& request);
+    static void keep_for_restart(Record& record, const CreateRequest& request,
+                                 const std::vector<ProvidedLayer>& layers);
+    [[nodiscard]] bool will_restart(const Record& record, const ExitInfo& exit) const;
+    void schedule_restart(const RecordPtr& record);
+    void give_up_restart(const RecordPtr& record);
+    [[nodiscard]] asio::awaitable<void> restart(RecordPtr record);
+    [[nodiscard]] Task<void> start_again(RecordPtr record, CreateRequest& request);
 
     // publish.cpp
     class Turn;
@@ -101,6 +158,7 @@ private:
 
     // lifecycle.cpp
     void on_exited(const std::string& id, int wait_status);
+    [[nodiscard]] ExitInfo explain_exit(Record& record, int wait_status);
     void finish(RecordPtr record, ExitInfo exit); // by value: the table's own reference may go
     [[nodiscard]] asio::awaitable<void> clean_up(RecordPtr record);
     [[nodiscard]] asio::awaitable<void> leave_network(RecordPtr record, std::chrono::milliseconds linger);
@@ -143,6 +201,15 @@ private:
     std::set<std::string> starting_;        // ids whose start is under way in this process
     std::map<std::string, int> early_ends_; // of execs and containers that ended before their start was answered
     std::deque<std::pair<std::string, ExitInfo>> recent_ends_; // of removed ones, for late waiters
+    EventLog events_;
+    OomWatch oom_watch_;
+    std::unique_ptr<limits::Driver> driver_;           // null until a container with limits was asked for
+    std::shared_ptr<Latch> driver_gate_;               // while it is opened
+    pid_t adopted_keeper_ = 0;                         // that is in the driver's subtree
+    std::optional<Ahead> ahead_;                       // for the next container with limits
+    std::map<std::string, limits::Cgroup> made_ahead_; // taken, by ids of starts under way
+    bool making_ahead_ = false;
+    asio::steady_timer ahead_pause_; // until it is made, or dismissed
     std::unique_ptr<Ground> ground_;
     std::optional<NamedNetworks> networks_;
     std::set<std::uint32_t> networks_leaving_; // that are being removed

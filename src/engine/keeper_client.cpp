@@ -153,6 +153,14 @@ Task<pid_t> KeeperClient::spawn(std::string helper, std::vector<int> fds) {
     co_return answer.reply.pid;
 }
 
+Task<pid_t> KeeperClient::anchor(std::string id) {
+    const auto number = link_->next_number();
+    CO_TRY_TO(const auto answer, co_await ask(number, keeper_message(KeeperKind::anchor, number).text(id)));
+    if (answer.reply.kind != KeeperKind::spawned)
+        co_return malformed();
+    co_return answer.reply.pid;
+}
+
 Task<void> KeeperClient::shut_down() {
     const auto number = link_->next_number();
     return ask_done(number, keeper_message(KeeperKind::shut_down, number));

@@ -63,6 +63,8 @@ public:
     [[nodiscard]] Task<std::vector<UniqueFd>> take(std::string name);
     [[nodiscard]] Task<void> watch_log(std::string id, std::uint64_t limit, std::vector<int> fds);
     [[nodiscard]] Task<pid_t> spawn(std::string helper, std::vector<int> fds);
+    // A process that sleeps until `forget(id)`: keeps a scope open.
+    [[nodiscard]] Task<pid_t> anchor(std::string id);
     [[nodiscard]] Task<void> shut_down();
     void drop(const std::string& name);
     // The same, and waits until it is done: from then on the keeper holds no copy.

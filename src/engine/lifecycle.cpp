@@ -61,22 +61,38 @@ void Engine::Impl::on_exited(const std::string& id, int wait_status) {
         early_ends_[id] = wait_status;
         return;
     }
-    if (found->second->info.state == ContainerState::exited) { // recorded before a restart
+    if (found->second->info.state == ContainerState::exited ||
+        found->second->info.state == ContainerState::restarting) { // recorded before a restart of ours
         ground_->keeper()->forget(id);
         return;
     }
-    finish(found->second, exit_info(wait_status, found->second->kill_requested));
+    finish(found->second, explain_exit(*found->second, wait_status));
+}
+
+// By SIGKILL, which nobody asked for, after the kernel has killed for lack of memory: that is why, as far as anybody
+// knows.
+ExitInfo Engine::Impl::explain_exit(Record& record, int wait_status) {
+    note_oom(record);
+    auto exit = exit_info(wait_status, record.kill_requested);
+    const bool killed = exit.signal == SIGKILL || exit.code == 128 + SIGKILL;
+    if (killed && !record.kill_requested && record.info.oom_kills.value_or(0) > 0)
+        exit.reason = "oom";
+    return exit;
 }
 
 // First whoever waits, then the disk, then what can be given back.
 void Engine::Impl::finish(RecordPtr record, ExitInfo exit) {
     auto& info = record->info;
-    if (info.state == ContainerState::exited)
+    if (info.state == ContainerState::exited || info.state == ContainerState::restarting)
         return;
-    info.state = ContainerState::exited;
     info.exited_at = now_microseconds();
     info.exit = std::move(exit);
     info.pid = 0;
+    if (info.exited_at - info.started_at > std::chrono::microseconds(info.file.restart.max_delay).count())
+        record->attempts = 0;
+    const bool again = will_restart(*record, *info.exit);
+    info.state = again ? ContainerState::restarting : ContainerState::exited;
+    events_.add("exit", info.id, info.name, {{"code", std::to_string(info.exit->code)}, {"reason", info.exit->reason}});
     // The ports are free before anybody hears of the end.
     for (const auto& listener : record->listeners)
         stop_listening(listener.get());
@@ -86,7 +102,13 @@ void Engine::Impl::finish(RecordPtr record, ExitInfo exit) {
         names_.erase(info.name);
         remember_end(info.id, *info.exit);
     }
-    record->ended.open();
+    if (again) {
+        ++record->attempts;
+    } else {
+        record->streams = {}; // whoever reads from them waits for the end of them, too
+        record->layers.clear();
+        record->ended.open();
+    }
     if (shutting_down_) { // the clean-up may not come to it any more
         if (info.remove_on_exit)
             (void) os::remove_tree(record->folder);
@@ -102,6 +124,7 @@ asio::awaitable<void> Engine::Impl::clean_up(RecordPtr record) {
     // Whoever waits for the end is a few turns of the loop away: they come first.
     asio::steady_timer turn(executor_, kPolitePause);
     co_await turn.async_wait(kAwait);
+    co_await remove_cgroup(record);
     co_await leave_network(record, kLinger);
     if (info.remove_on_exit)
         (void) os::remove_tree(record->folder);
@@ -109,6 +132,8 @@ asio::awaitable<void> Engine::Impl::clean_up(RecordPtr record) {
         save_quietly(*record);
     if (auto* keeper = ground_->keeper()) // last: until here a new squishd would learn of the end from it
         keeper->forget(info.id);
+    if (info.state == ContainerState::restarting)
+        schedule_restart(record);
 }
 
 // Ports, names and address are given back; `linger`: see release_request().
@@ -139,22 +164,40 @@ Task<ExitInfo> Engine::Impl::wait(std::string id) {
 
 Task<void> Engine::Impl::kill(std::string id, int number) {
     CO_TRY_TO(const auto record, get(id));
-    if (record->info.state != ContainerState::running)
+    if (!is_alive(record->info.state))
         co_return fail(ErrorKind::conflict, "container '" + printable(record->info.name) + "' does not run");
     if (number == SIGSTOP) // it would stop the container's init, and with it the way to every other signal
         co_return fail(ErrorKind::unsupported, "SIGSTOP cannot be forwarded by a container's init",
                        "send SIGTSTP, which a payload can obey");
-    if (number == SIGKILL)
+    if (number == SIGKILL || number == SIGTERM)
+        record->stop_requested = true;
+    if (number == SIGKILL) {
         record->kill_requested = true;
+        save_quietly(*record); // whoever is there at its end does not start it again
+        if (record->cgroup && limits::kill_all(record->cgroup.leaf()))
+            co_return Result<void>{};
+    }
     co_return co_await ground_->keeper()->signal(id, number);
 }
 
 Task<void> Engine::Impl::stop(std::string id, std::chrono::milliseconds timeout) {
     CO_TRY_TO(const auto record, get(id));
+    while (const auto starting = record->starting) { // again: it is not over before that
+        record->stop_requested = true;
+        co_await starting->wait();
+    }
     if (record->info.state == ContainerState::exited)
         co_return Result<void>{};
     if (record->info.state == ContainerState::created)
         co_return fail(ErrorKind::conflict, "container '" + printable(record->info.name) + "' is being started");
+    record->stop_requested = true;
+    if (record->info.state == ContainerState::restarting) {
+        give_up_restart(record);
+        co_return Result<void>{};
+    }
+    save_quietly(*record);
+    if (record->info.state == ContainerState::paused && timeout.count() > 0) // else it could not obey
+        CO_TRY(co_await thaw(record));
     if (timeout.count() > 0) {
         (void) co_await ground_->keeper()->signal(id, SIGTERM);
         const auto ended = std::make_shared<Latch>(executor_);
@@ -169,8 +212,9 @@ Task<void> Engine::Impl::stop(std::string id, std::chrono::milliseconds timeout)
             co_return Result<void>{};
     }
     record->kill_requested = true;
-    if (auto* keeper = ground_->keeper())
-        (void) co_await keeper->signal(id, SIGKILL);
+    if (!record->cgroup || !limits::kill_all(record->cgroup.leaf()))
+        if (auto* keeper = ground_->keeper())
+            (void) co_await keeper->signal(id, SIGKILL);
     const auto ended = std::make_shared<Latch>(executor_);
     asio::co_spawn(
         executor_,
@@ -197,6 +241,7 @@ Task<void> Engine::Impl::remove(std::string id, bool force) {
             co_return Result<void>{};
     }
     remember_end(id, *record->info.exit);
+    events_.add("remove", id, record->info.name);
     forget_record(record);
     co_return Result<void>{};
 }

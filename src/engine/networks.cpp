@@ -131,7 +131,7 @@ std::vector<NetworkInfo::Member> Engine::Impl::members_of(std::uint32_t network)
 std::vector<std::uint32_t> Engine::Impl::networks_in_use() const {
     std::set<std::uint32_t> numbers;
     for (const auto& [id, record] : records_)
-        if (record->info.state == ContainerState::running)
+        if (is_alive(record->info.state))
             for (const auto& network : record->networks)
                 numbers.insert(network.number);
     return {numbers.begin(), numbers.end()};

@@ -33,6 +33,14 @@ namespace {
 constexpr std::chrono::milliseconds kDrain{20};
 constexpr int kDrainRounds = 50;
 
+using Attributes = std::vector<std::pair<std::string, std::string>>;
+Attributes port_attributes(const PortSpec& port) {
+    return {{"port", to_string(port)}};
+}
+Attributes rebind_attributes(const PortSpec& before, const PortSpec& after) {
+    return {{"from", to_string(before)}, {"to", to_string(after)}};
+}
+
 std::string listener_name(const std::string& id, const PortSpec& port) {
     return "port/" + id + "/" + to_string(port);
 }
@@ -256,7 +264,7 @@ asio::awaitable<void> Engine::Impl::withdraw(RecordPtr record, std::vector<PortS
 Result<RecordPtr> Engine::Impl::get_publishing(const std::string& id) const {
     auto record = TRY(get(id));
     const auto name = "container '" + printable(record->info.name) + "'";
-    if (record->info.state != ContainerState::running)
+    if (!is_alive(record->info.state))
         return fail(ErrorKind::conflict, name + " does not run");
     if (record->info.file.network.mode != NetworkMode::bridge)
         return fail(ErrorKind::conflict,
@@ -280,8 +288,11 @@ Task<std::vector<PortSpec>> Engine::Impl::add_ports(std::string id, std::string 
     Result<void> done = save(*record);
     for (std::size_t i = 0; done && i < added.size(); ++i)
         done = co_await publish_one(record, added[i]);
-    if (done && record->info.state == ContainerState::running)
+    if (done && is_alive(record->info.state)) {
+        for (const auto& port : added)
+            events_.add("port-add", record->info.id, record->info.name, port_attributes(port));
         co_return added;
+    }
     if (done)
         done = fail(ErrorKind::conflict, "container '" + printable(record->info.name) + "' has ended");
     co_await remove_from(record, added, Withdraw::at_once);
@@ -298,10 +309,10 @@ asio::awaitable<void> Engine::Impl::remove_from(RecordPtr record, std::vector<Po
             record->listeners.erase(record->listeners.begin() + at);
         }
     }
-    if (record->info.state == ContainerState::running)
+    if (is_alive(record->info.state))
         save_quietly(*record);
     co_await withdraw(record, std::move(ports), how);
-    if (record->info.state == ContainerState::running)
+    if (is_alive(record->info.state))
         save_quietly(*record);
 }
 
@@ -311,6 +322,8 @@ Task<std::vector<PortSpec>> Engine::Impl::remove_ports(std::string id, std::stri
     CO_TRY(get_publishing(id));
     CO_TRY_TO(const auto chosen, choose(record->info, spec));
     co_await remove_from(record, chosen, Withdraw::drain);
+    for (const auto& port : chosen)
+        events_.add("port-remove", record->info.id, record->info.name, port_attributes(port));
     co_return chosen;
 }
 
@@ -342,7 +355,7 @@ Task<PortSpec> Engine::Impl::rebind_port(std::string id, std::string old_spec, s
     Result<void> done = save(*record);
     if (done)
         done = co_await publish_one(record, port);
-    if (record->info.state != ContainerState::running) {
+    if (!is_alive(record->info.state)) {
         stop_listening(old_listener.get());
         co_return fail(ErrorKind::conflict, "container '" + printable(record->info.name) + "' has ended");
     }
@@ -362,8 +375,9 @@ Task<PortSpec> Engine::Impl::rebind_port(std::string id, std::string old_spec, s
     old_listener.reset();
     std::vector<PortSpec> gone(1, old);
     co_await withdraw(record, std::move(gone), is_same_socket(port, old) ? Withdraw::at_once : Withdraw::drain);
-    if (record->info.state == ContainerState::running)
+    if (is_alive(record->info.state))
         save_quietly(*record);
+    events_.add("port-rebind", record->info.id, record->info.name, rebind_attributes(old, port));
     co_return port;
 }
 
@@ -392,7 +406,7 @@ asio::awaitable<void> Engine::Impl::adopt_descriptors(RecordPtr record) {
         ports.push_back(port);
         listeners.push_back(std::move(*listener));
     }
-    if (record->info.state != ContainerState::running) { // it has ended meanwhile
+    if (!is_alive(record->info.state)) { // it has ended meanwhile
         for (const auto& listener : listeners)
             stop_listening(listener.get());
         co_return;
@@ -401,7 +415,7 @@ asio::awaitable<void> Engine::Impl::adopt_descriptors(RecordPtr record) {
     record->listeners = std::move(listeners);
     if (auto published = co_await publish(record); !published) // the forwarder may be a new one
         spdlog::error("container {}: cannot publish its ports again: {}", record->info.id, published.error().text());
-    if (record->info.state == ContainerState::running)
+    if (is_alive(record->info.state))
         save_quietly(*record);
 }
 
@@ -409,11 +423,11 @@ asio::awaitable<void> Engine::Impl::adopt_descriptors(RecordPtr record) {
 asio::awaitable<void> Engine::Impl::republish() {
     std::vector<RecordPtr> all;
     for (const auto& [id, record] : records_)
-        if (record->info.state == ContainerState::running && record->published)
+        if (is_alive(record->info.state) && record->published)
             all.push_back(record);
     for (const auto& record : all) {
         const auto turn = co_await Turn::take(record, executor_);
-        if (record->info.state != ContainerState::running)
+        if (!is_alive(record->info.state))
             continue;
         if (auto published = co_await publish(record); !published)
             spdlog::error("container {}: cannot publish its ports again: {}", record->info.id,

@@ -13,10 +13,11 @@ using Json = nlohmann::ordered_json; // the squishfile's tables keep their order
 
 namespace {
 
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;
 
 Result<ContainerState> parse_state(const std::string& text) {
-    for (const auto state : {ContainerState::created, ContainerState::running, ContainerState::exited})
+    for (const auto state : {ContainerState::created, ContainerState::running, ContainerState::paused,
+                             ContainerState::restarting, ContainerState::exited})
         if (text == to_string(state))
             return state;
     return fail(ErrorKind::invalid, "unknown state '" + printable(text) + "'");
@@ -98,6 +99,31 @@ Json places_to_json(const Record& record) {
     return out;
 }
 
+Json health_to_json(const std::optional<HealthInfo>& health) {
+    if (!health)
+        return nullptr;
+    return {{"status", to_string(health->status)},
+            {"failing_streak", health->failing_streak},
+            {"checked_at", health->checked_at},
+            {"last_code", health->last_code},
+            {"last_output", health->last_output}};
+}
+
+std::optional<HealthInfo> health_from_json(const Json& json) {
+    if (json.is_null())
+        return std::nullopt;
+    HealthInfo health;
+    const auto status = json.at("status").get<std::string>();
+    for (const auto one : {HealthInfo::Status::starting, HealthInfo::Status::healthy, HealthInfo::Status::unhealthy})
+        if (status == to_string(one))
+            health.status = one;
+    health.failing_streak = json.at("failing_streak").get<std::uint32_t>();
+    health.checked_at = json.at("checked_at").get<std::int64_t>();
+    health.last_code = json.at("last_code").get<int>();
+    health.last_output = json.at("last_output").get<std::string>();
+    return health;
+}
+
 void read_places(const Json& json, Record& record) {
     for (const auto& one : json.at("networks")) {
         NetworkPlace place{one.at("network").get<std::string>(), one.at("interface").get<std::string>(),
@@ -115,7 +141,7 @@ Result<RecordPtr> from_json(const asio::any_io_executor& executor, const std::st
     auto record = std::make_shared<Record>(executor);
     record->folder = folder;
     auto& info = record->info;
-    std::string squishfile;
+    std::string squishfile, resources;
     std::string state;
     try {
         const auto json = Json::parse(text);
@@ -160,6 +186,15 @@ Result<RecordPtr> from_json(const asio::any_io_executor& executor, const std::st
         read_places(json, *record);
         info.ports = ports_from(json.at("ports"));
         record->leaving = ports_from(json.at("leaving_ports"));
+        info.restarts = json.at("restarts").get<std::uint32_t>();
+        record->attempts = json.at("restart_attempts").get<std::uint32_t>();
+        record->stop_requested = json.at("stop_requested").get<bool>();
+        info.limits_driver = json.at("limits_driver").get<std::string>();
+        info.cgroup = json.at("cgroup").get<std::string>();
+        if (const auto& kills = json.at("oom_kills"); !kills.is_null())
+            info.oom_kills = kills.get<std::uint64_t>();
+        info.health = health_from_json(json.at("health"));
+        resources = json.at("resources").dump();
         squishfile = json.at("squishfile").dump();
     } catch (const Json::exception& error) {
         return fail(ErrorKind::invalid, std::string("damaged: ") + error.what());
@@ -169,6 +204,7 @@ Result<RecordPtr> from_json(const asio::any_io_executor& executor, const std::st
     if (!file)
         return fail(ErrorKind::invalid, "damaged: " + file.error().front().message);
     info.file = std::move(*file);
+    info.resources = TRY(parse_resources_json(resources)).set;
     if (info.state == ContainerState::exited)
         record->ended.open();
     return record;
@@ -182,6 +218,10 @@ const char* to_string(ContainerState state) {
         return "created";
     case ContainerState::running:
         return "running";
+    case ContainerState::paused:
+        return "paused";
+    case ContainerState::restarting:
+        return "restarting";
     case ContainerState::exited:
         return "exited";
     }
@@ -204,6 +244,13 @@ Result<void> save(const Record& record) {
                  {"started_at", info.started_at},
                  {"exited_at", info.exited_at},
                  {"exit", nullptr},
+                 {"restarts", info.restarts},
+                 {"restart_attempts", record.attempts},
+                 {"stop_requested", record.stop_requested},
+                 {"limits_driver", info.limits_driver},
+                 {"cgroup", info.cgroup},
+                 {"oom_kills", info.oom_kills ? Json(*info.oom_kills) : Json(nullptr)},
+                 {"health", health_to_json(info.health)},
                  {"command", info.command},
                  {"address", info.address},
                  {"address6", info.address6},
@@ -234,7 +281,7 @@ Result<void> save(const Record& record) {
     // spliced as text: the squishfile module writes its own JSON
     auto text = json.dump(-1, ' ', false, Json::error_handler_t::replace);
     text.pop_back();
-    text += ",\"squishfile\":" + to_json(info.file) + "}";
+    text += ",\"resources\":" + resources_to_json(info.resources) + ",\"squishfile\":" + to_json(info.file) + "}";
     const auto folder = TRY(os::open_file(record.folder, O_PATH | O_DIRECTORY));
     return os::write_atomically(folder.get(), "state.json", text);
 }

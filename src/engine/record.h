@@ -27,12 +27,21 @@ struct Record {
     std::string folder;                                           // the state folder of this container
     std::size_t changes = 0;                                      // of the layers at /sdk, since it started
     bool published = false;
-    bool kill_requested = false; // by stop or kill: the reason then says so
-    Latch ended;
+    bool kill_requested = false;                       // by stop or kill: the reason then says so
+    bool stop_requested = false;                       // by the user: it is not started again
+    limits::Cgroup cgroup;                             // where it has limits
+    std::shared_ptr<Latch> updating;                   // while its limits are being changed
+    unsigned run = 0;                                  // how often this squishd has seen it start
+    std::uint32_t attempts = 0;                        // to start it again, in a row
+    std::shared_ptr<Latch> starting;                   // while it is being started again
+    std::shared_ptr<asio::steady_timer> restart_pause; // until it is started again
+    AttachedIo streams;                                // for that: the caller's, where there is one
+    std::vector<ProvidedLayer> layers;                 // likewise
+    Latch ended;                                       // and not started again
 };
 using RecordPtr = std::shared_ptr<Record>;
 
-// STATE/containers/ID/state.json, version 1. Written whole, by rename: a reader sees the old state or the new.
+// STATE/containers/ID/state.json, version 2. Written whole, by rename: a reader sees the old state or the new.
 [[nodiscard]] Result<void> save(const Record& record);
 // Errors: invalid, where the file is of another version or damaged.
 [[nodiscard]] Result<RecordPtr> load(const asio::any_io_executor& executor, const std::string& folder,

@@ -65,8 +65,11 @@ void Engine::Impl::on_connected(std::vector<KeptContainer> kept) {
         }
         known.insert(container.id);
         const auto record = found->second;
-        record->info.state =
-            record->info.state == ContainerState::exited ? ContainerState::exited : ContainerState::running;
+        if (record->info.state != ContainerState::exited && record->info.state != ContainerState::restarting)
+            record->info.state = ContainerState::running;
+        else if (record->info.state == ContainerState::restarting && container.phase == wire::ContainerPhase::running)
+            record->info.state = ContainerState::running; // started again, and not written down any more
+        find_cgroup(*record);
         if (record->info.started_at == 0)
             record->info.started_at = record->info.created_at;
         if (container.phase == wire::ContainerPhase::exited) {
@@ -74,6 +77,8 @@ void Engine::Impl::on_connected(std::vector<KeptContainer> kept) {
             continue;
         }
         record->info.pid = container.pid;
+        ++record->run;
+        begin_health(record);
         if (record->network.number)
             slots.push_back(record->network.number);
         if (record->network.number && record->info.file.network.host_loopback)
@@ -90,21 +95,29 @@ void Engine::Impl::on_connected(std::vector<KeptContainer> kept) {
                 (void) co_await ground_->need_network(std::move(networks));
             },
             asio::detached);
-    std::vector<RecordPtr> lost, never_started;
+    std::vector<RecordPtr> lost, never_started, waiting;
     for (const auto& [id, record] : records_) {
         if (known.contains(id))
             continue;
-        if (record->info.state == ContainerState::running)
+        if (is_alive(record->info.state))
             lost.push_back(record);
         else if (record->info.state == ContainerState::created && !starting_.contains(id))
             never_started.push_back(record);
+        else if (record->info.state == ContainerState::restarting && !record->restart_pause)
+            waiting.push_back(record);
     }
+    for (const auto& record : waiting)
+        schedule_restart(record);
     for (const auto& record : lost)
         finish(record, ExitInfo{128 + SIGKILL, SIGKILL, "keeper-lost"});
     for (const auto& record : never_started) {
+        asio::co_spawn(executor_, remove_cgroup(record), asio::detached);
         if (ground_->keeper())
             ground_->keeper()->forget(record->info.id); // what was kept for it
-        forget_record(record);
+        if (record->info.restarts > 0)                  // its first start was answered: somebody counts on it
+            finish(record, ExitInfo{128 + SIGKILL, SIGKILL, "keeper-lost"});
+        else
+            forget_record(record);
     }
 }
 
@@ -118,9 +131,11 @@ void Engine::Impl::on_exec_kept(const KeptContainer& kept) {
 
 void Engine::Impl::on_keeper_lost() {
     spdlog::error("the keeper is gone: its containers have ended with it");
+    ahead_.reset(); // its anchor has ended
+    ahead_pause_.cancel();
     std::vector<RecordPtr> lost;
     for (const auto& [id, record] : records_)
-        if (record->info.state == ContainerState::running)
+        if (is_alive(record->info.state))
             lost.push_back(record);
     for (const auto& record : lost) {
         record->published = false;

@@ -18,7 +18,7 @@ namespace squish {
 
 namespace {
 
-constexpr std::chrono::seconds kDeadline(10);
+constexpr std::chrono::seconds kDeadline{60};
 constexpr std::size_t kMaxReport = 64 << 10;
 
 std::string log_of(const Paths& paths) {
@@ -57,7 +57,7 @@ Result<void> await_report(int pipe, const Paths& paths) {
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
-            return fail(ErrorKind::unavailable, "squishd did not serve within 10 seconds", log_of(paths));
+            return fail(ErrorKind::unavailable, "squishd did not serve within 60 seconds", log_of(paths));
         char buffer[4096];
         const auto count = ::read(pipe, buffer, sizeof buffer);
         if (count < 0 && errno == EINTR)

@@ -379,7 +379,7 @@ TEST_F(RecordFile, IsForItsOwnerOnly) {
 TEST_F(RecordFile, AnotherVersionIsRefusedSayingSo) {
     EXPECT_OK(save(sample()));
     auto other = nlohmann::json::parse(json());
-    for (const auto version : {0, 2, -1}) {
+    for (const auto version : {0, 1, 3, -1}) {
         other["version"] = version;
         put("state.json", other.dump());
         const auto back = load_it();
@@ -388,6 +388,40 @@ TEST_F(RecordFile, AnotherVersionIsRefusedSayingSo) {
         EXPECT_THAT(back.error().message, HasSubstr("another version"));
         EXPECT_THAT(back.error().message, HasSubstr("state.json"));
     }
+}
+
+TEST_F(RecordFile, LimitsHealthAndRestartsComeBack) {
+    auto record = sample();
+    auto& info = record.info;
+    info.state = ContainerState::restarting;
+    info.resources.memory = 64 << 20;
+    info.resources.cpus = 0.5;
+    info.limits_driver = "systemd";
+    info.cgroup = "/sys/fs/cgroup/squish.slice/squish-1-2.scope";
+    info.oom_kills = 3;
+    info.restarts = 4;
+    info.health = HealthInfo{HealthInfo::Status::unhealthy, 5, 1234, 124, "it is ill\n\x01"};
+    record.attempts = 2;
+    record.stop_requested = true;
+    EXPECT_OK(save(record));
+    const auto back = load_it();
+    ASSERT_TRUE(back) << back.error().text();
+    const auto& got = (*back)->info;
+    EXPECT_EQ(got.state, ContainerState::restarting);
+    EXPECT_FALSE((*back)->ended.is_open()) << "whoever waits, waits for the last end";
+    EXPECT_EQ(got.resources, info.resources);
+    EXPECT_EQ(got.limits_driver, "systemd");
+    EXPECT_EQ(got.cgroup, info.cgroup);
+    EXPECT_EQ(got.oom_kills, 3U);
+    EXPECT_EQ(got.restarts, 4U);
+    EXPECT_EQ((*back)->attempts, 2U);
+    EXPECT_TRUE((*back)->stop_requested);
+    ASSERT_TRUE(got.health);
+    EXPECT_EQ(got.health->status, HealthInfo::Status::unhealthy);
+    EXPECT_EQ(got.health->failing_streak, 5U);
+    EXPECT_EQ(got.health->checked_at, 1234);
+    EXPECT_EQ(got.health->last_code, 124);
+    EXPECT_EQ(got.health->last_output, "it is ill\n\x01");
 }
 
 TEST_F(RecordFile, TheRecordOfAnotherContainerIsRefused) {
