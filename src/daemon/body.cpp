@@ -290,6 +290,13 @@ Result<std::string> read_network_name(std::string_view body) {
     return read_text(object, "name");
 }
 
+Result<ResourceChange> read_resource_change(std::string_view body) {
+    auto change = TRY(parse_resources_json(body));
+    if (change == ResourceChange{})
+        return bad("the request changes nothing", "name a limit: {\"memory\": \"512M\"}");
+    return change;
+}
+
 Result<int> read_signal(const Query& query) {
     const auto given = query.get("signal");
     if (!given)

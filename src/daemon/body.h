@@ -39,6 +39,9 @@ struct Rebind {
 // {"name": "backend"}
 [[nodiscard]] Result<std::string> read_network_name(std::string_view body);
 
+// The keys of [resources] that are to change (parse_resources_json()); at least one.
+[[nodiscard]] Result<ResourceChange> read_resource_change(std::string_view body);
+
 // "TERM", "SIGTERM", "15"; SIGKILL where nothing is given.
 [[nodiscard]] Result<int> read_signal(const Query& query);
 // The value of ?wait=: false where absent, true for "exit".

@@ -6,6 +6,7 @@
 #include "squishfile/node.h"
 #include "squishfile/value.h"
 
+#include <algorithm>
 #include <cerrno>
 
 namespace squish::daemon {
@@ -87,6 +88,38 @@ void read_uplink(const reader::Node& node, EngineConfig& config) {
         driver->fail("must be \"auto\", \"slirp4netns\" or \"pasta\"");
 }
 
+// Below the cgroup2 mount, without a detour. Whether it is there and ours is seen at use: it may be made later.
+bool is_cgroup_path(std::string_view path) {
+    constexpr std::string_view kMount = "/sys/fs/cgroup/";
+    if (!path.starts_with(kMount) || path.size() > kMaxPathBytes)
+        return false;
+    return std::ranges::none_of(split(path.substr(kMount.size()), '/'),
+                                [](std::string_view part) { return part.empty() || part == "." || part == ".."; });
+}
+
+void read_limits(const reader::Node& node, limits::Config& config) {
+    const auto table = node.table({"driver", "cgroup"});
+    const auto driver = table.get("driver");
+    const auto name = driver ? driver->string() : std::nullopt;
+    if (name == "systemd")
+        config.driver = limits::Choice::systemd;
+    else if (name == "direct")
+        config.driver = limits::Choice::direct;
+    else if (name == "none")
+        config.driver = limits::Choice::none;
+    else if (name && *name != "auto")
+        reader::fail_choice(*driver, *name, {"auto", "systemd", "direct", "none"});
+    const auto cgroup = table.get("cgroup");
+    const auto path = cgroup ? cgroup->string("a string such as \"/sys/fs/cgroup/squish\"") : std::nullopt;
+    if (!path)
+        return;
+    config.cgroup = path->ends_with('/') ? path->substr(0, path->size() - 1) : *path;
+    if (!is_cgroup_path(config.cgroup))
+        cgroup->fail("must be a folder below /sys/fs/cgroup, such as \"/sys/fs/cgroup/squish\"");
+    else if (config.driver == limits::Choice::systemd || config.driver == limits::Choice::none)
+        cgroup->fail("has no effect with this driver: it is for \"direct\" and \"auto\"");
+}
+
 void read_layers(const reader::Node& node, LayerSettings& settings) {
     constexpr std::size_t kMostMirrors = 16, kMostSources = 32;
     const auto table = node.table({"alpine_mirrors", "sources"});
@@ -104,7 +137,7 @@ void read_layers(const reader::Node& node, LayerSettings& settings) {
 EngineConfig read_tables(const reader::Value& tree, reader::Report& report) {
     EngineConfig config;
     const reader::Node root(tree, {}, "", report);
-    const auto top = root.table({"log_limit", "spare_cells", "uplink", "layers"});
+    const auto top = root.table({"log_limit", "spare_cells", "uplink", "layers", "limits"});
     if (const auto node = top.get("log_limit"))
         config.log_limit = read_log_limit(*node, config.log_limit);
     if (const auto node = top.get("spare_cells"))
@@ -113,6 +146,8 @@ EngineConfig read_tables(const reader::Value& tree, reader::Report& report) {
         read_uplink(*node, config);
     if (const auto node = top.get("layers"))
         read_layers(*node, config.layers);
+    if (const auto node = top.get("limits"))
+        read_limits(*node, config.limits);
     return config;
 }
 

@@ -6,6 +6,9 @@
 //   driver = "auto"        # "slirp4netns", "pasta"
 //   mtu = 9000
 //   ipv6 = "auto"          # true, false: IPv6 to the outside
+//   [limits]
+//   driver = "auto"        # "systemd", "direct", "none": who makes the containers' cgroups
+//   cgroup = "/sys/fs/cgroup/squish"                             # of "direct" and "auto"; delegated to the user
 //   [layers]
 //   alpine_mirrors = ["https://dl-cdn.alpinelinux.org/alpine"]   # asked in this order
 //   [[layers.sources]]     # where other layers come from; the first that has a name decides

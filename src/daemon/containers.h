@@ -19,6 +19,11 @@ public:
     [[nodiscard]] virtual Task<void> stop(std::string id, std::chrono::milliseconds timeout) = 0;
     [[nodiscard]] virtual Task<void> kill(std::string id, int signal_number) = 0;
     [[nodiscard]] virtual Task<void> remove(std::string id, bool force) = 0;
+    [[nodiscard]] virtual Task<ResourceSpec> update(std::string id, ResourceChange change) = 0;
+    [[nodiscard]] virtual Task<void> pause(std::string id) = 0;
+    [[nodiscard]] virtual Task<void> unpause(std::string id) = 0;
+    [[nodiscard]] virtual Task<std::vector<ContainerFigures>> stats(std::vector<std::string> ids) = 0;
+    [[nodiscard]] virtual EventLog& events() = 0;
     [[nodiscard]] virtual Task<std::string> exec(std::string id, ExecRequest request) = 0;
     [[nodiscard]] virtual Task<ExitInfo> wait_exec(std::string exec_id) = 0;
     [[nodiscard]] virtual Task<void> kill_exec(std::string exec_id, int signal_number) = 0;

@@ -66,6 +66,15 @@ public:
     }
     Task<void> kill(std::string id, int signal_number) override { co_return co_await engine_->kill(id, signal_number); }
     Task<void> remove(std::string id, bool force) override { co_return co_await engine_->remove(id, force); }
+    Task<ResourceSpec> update(std::string id, ResourceChange change) override {
+        co_return co_await engine_->update(id, std::move(change));
+    }
+    Task<void> pause(std::string id) override { co_return co_await engine_->pause(id); }
+    Task<void> unpause(std::string id) override { co_return co_await engine_->unpause(id); }
+    Task<std::vector<ContainerFigures>> stats(std::vector<std::string> ids) override {
+        return engine_->stats(std::move(ids));
+    }
+    EventLog& events() override { return engine_->events(); }
     Task<std::string> exec(std::string id, ExecRequest request) override {
         co_return co_await engine_->exec(id, std::move(request));
     }

@@ -1,5 +1,6 @@
 #include "daemon/views.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <ctime>
 #include <utility>
@@ -12,8 +13,24 @@ const char* state_text(ContainerState state) {
         return "created";
     case ContainerState::running:
         return "running";
+    case ContainerState::paused:
+        return "paused";
+    case ContainerState::restarting:
+        return "restarting";
     case ContainerState::exited:
         return "exited";
+    }
+    std::unreachable();
+}
+
+const char* health_text(HealthInfo::Status status) {
+    switch (status) {
+    case HealthInfo::Status::starting:
+        return "starting";
+    case HealthInfo::Status::healthy:
+        return "healthy";
+    case HealthInfo::Status::unhealthy:
+        return "unhealthy";
     }
     std::unreachable();
 }
@@ -61,6 +78,61 @@ Json view(const NetworkInfo& network) {
             {"containers", std::move(containers)}};
 }
 
+Json view(const ResourceSpec& resources) {
+    return Json::parse(resources_to_json(resources));
+}
+
+namespace {
+
+Json or_null(const std::optional<std::uint64_t>& number) {
+    return number ? Json(*number) : Json(nullptr);
+}
+
+Json view(const limits::Pressure::Share& share) {
+    return {{"avg10", share.avg10}, {"avg60", share.avg60}, {"avg300", share.avg300}, {"total_us", share.total_us}};
+}
+
+Json view(const std::optional<limits::Pressure>& pressure) {
+    if (!pressure)
+        return nullptr;
+    return {{"some", view(pressure->some)}, {"full", view(pressure->full)}};
+}
+
+} // namespace
+
+Json view(const ContainerFigures& container) {
+    const auto& figures = container.figures;
+    // The two are read one after the other.
+    const auto used = figures.memory - std::min(figures.memory, figures.memory_cache);
+    const auto& network = container.network;
+    return {{"id", container.id},
+            {"name", container.name},
+            {"source", figures.source == limits::Figures::Source::cgroup ? "cgroup" : "proc"},
+            {"time_us", container.time_us},
+            {"cpu_usage_us", figures.cpu_us},
+            {"cpu_user_us", figures.cpu_user_us},
+            {"cpu_system_us", figures.cpu_system_us},
+            {"cpu_throttled_us", figures.throttled_us},
+            {"cpu_throttled_periods", figures.throttled_periods},
+            {"memory", figures.memory},
+            {"memory_cache", figures.memory_cache},
+            {"memory_used", used},
+            {"memory_limit", or_null(figures.memory_limit)},
+            {"memory_peak", or_null(figures.memory_peak)},
+            {"swap", or_null(figures.swap)},
+            {"pids", figures.pids},
+            {"pids_limit", or_null(figures.pids_limit)},
+            {"io_read", figures.io_read},
+            {"io_written", figures.io_written},
+            {"network_received", network ? Json(network->received) : Json(nullptr)},
+            {"network_sent", network ? Json(network->sent) : Json(nullptr)},
+            {"oom_kills", figures.oom_kills},
+            {"pressure",
+             {{"cpu", view(figures.cpu_pressure)},
+              {"memory", view(figures.memory_pressure)},
+              {"io", view(figures.io_pressure)}}}};
+}
+
 Json summary_view(const ContainerInfo& container) {
     Json ports = Json::array();
     for (const auto& port : container.ports)
@@ -74,7 +146,9 @@ Json summary_view(const ContainerInfo& container) {
             {"exited_at", time_view(container.exited_at)},
             {"exit", container.exit ? view(*container.exit) : Json(nullptr)},
             {"ports", std::move(ports)},
-            {"command", container.command}};
+            {"command", container.command},
+            {"health", container.health ? Json(health_text(container.health->status)) : Json(nullptr)},
+            {"restarts", container.restarts}};
 }
 
 Json layer_view(const LayerInfo& layer) {
@@ -105,6 +179,15 @@ Json id_map_view(const std::vector<IsolationInfo::IdExtent>& map) {
     for (const auto& extent : map)
         out.push_back({{"inside", extent.inside}, {"outside", extent.outside}, {"count", extent.count}});
     return out;
+}
+
+Json health_view(const HealthInfo& health) {
+    const bool checked = health.checked_at > 0;
+    return {{"status", health_text(health.status)},
+            {"failing_streak", health.failing_streak},
+            {"checked_at", time_view(health.checked_at)},
+            {"last_code", checked ? Json(health.last_code) : Json(nullptr)},
+            {"last_output", health.last_output}};
 }
 
 Json isolation_view(const IsolationInfo& isolation) {
@@ -166,6 +249,12 @@ Json inspect_view(const ContainerInfo& container, const std::optional<IsolationI
                         {"ids", container.ids.own ? "own" : "user"},
                         {"ids_reason", container.ids.own ? Json(nullptr) : Json(container.ids.why)},
                         {"effective", isolation ? isolation_view(*isolation) : Json(nullptr)}};
+    body["resources"] = view(container.resources);
+    body["limits"] = nullptr;
+    if (!container.limits_driver.empty())
+        body["limits"] = {{"driver", container.limits_driver}, {"cgroup", container.cgroup}};
+    body["health"] = container.health ? health_view(*container.health) : Json(nullptr);
+    body["oom_kills"] = or_null(container.oom_kills);
     body["attached"] = container.attached;
     body["terminal"] = container.terminal;
     body["remove_on_exit"] = container.remove_on_exit;

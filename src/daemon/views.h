@@ -7,9 +7,13 @@
 namespace squish::daemon {
 
 [[nodiscard]] const char* state_text(ContainerState state);
+[[nodiscard]] const char* health_text(HealthInfo::Status status);
 [[nodiscard]] Json view(const ExitInfo& exit);
 [[nodiscard]] Json view(const PortSpec& port);
 [[nodiscard]] Json view(const NetworkInfo& network);
+// The squishfile's JSON spelling.
+[[nodiscard]] Json view(const ResourceSpec& resources);
+[[nodiscard]] Json view(const ContainerFigures& container);
 [[nodiscard]] Json summary_view(const ContainerInfo& container);
 [[nodiscard]] Json layer_view(const LayerInfo& layer);
 [[nodiscard]] Json layer_view(const ProvidedLayer& layer);

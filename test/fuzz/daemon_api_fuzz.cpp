@@ -53,6 +53,14 @@ void fill(FakeContainers& fake) {
     ended.exit = ExitInfo{3, 0, "exited"};
     ended.stdout_log = ended.stderr_log = log.path();
     fake.fake_networks.all["net"].name = "net";
+    running.resources.memory = 64 << 20;
+    running.health.emplace();
+    fake.figures.emplace_back();
+    fake.figures[0].id = "id0";
+    fake.figures[0].network.emplace();
+    fake.figures[0].figures.cpu_pressure.emplace();
+    fake.log.add("start", "id0", "web");
+    fake.log.add("exit", "id1", "done", {{"code", "3"}});
 }
 
 void end_all(FakeContainers& fake) {

@@ -3,6 +3,7 @@
 
 #include "daemon/containers.h"
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -165,7 +166,7 @@ public:
     std::vector<ContainerInfo> list(bool with_exited) const override {
         std::vector<ContainerInfo> list;
         for (const auto& [id, fake] : all)
-            if (with_exited || fake.info.state == ContainerState::running)
+            if (with_exited || fake.info.state != ContainerState::exited)
                 list.push_back(fake.info);
         return list;
     }
@@ -199,6 +200,30 @@ public:
         all.erase(id);
         co_return Result<void>();
     }
+    Task<ResourceSpec> update(std::string id, ResourceChange change) override {
+        if (refuse_update)
+            co_return std::unexpected(*refuse_update);
+        auto& resources = all.at(id).info.resources;
+        auto merged = merge(resources, change);
+        if (merged)
+            resources = *merged;
+        co_return merged;
+    }
+    Task<void> pause(std::string id) override { return set_state(std::move(id), ContainerState::paused); }
+    Task<void> unpause(std::string id) override { return set_state(std::move(id), ContainerState::running); }
+    Task<std::vector<ContainerFigures>> stats(std::vector<std::string> ids) override {
+        std::vector<ContainerFigures> out;
+        for (const auto& one : figures)
+            if (ids.empty() || std::ranges::find(ids, one.id) != ids.end())
+                out.push_back(one);
+        asked_for = std::move(ids);
+        co_return out;
+    }
+    EventLog& events() override { return log; }
+    std::optional<Error> refuse_update;
+    std::vector<ContainerFigures> figures;
+    std::vector<std::string> asked_for; // by the last stats()
+    EventLog log{""};
     Task<std::string> exec(std::string, ExecRequest request) override {
         last_exec = std::move(request);
         co_return std::string("exec0");
@@ -236,6 +261,15 @@ public:
     std::string describe() const override { return R"({"keeper": 42})"; }
 
     std::chrono::milliseconds stop_timeout{};
+
+private:
+    Task<void> set_state(std::string id, ContainerState state) {
+        auto& info = all.at(id).info;
+        if (info.state == state)
+            co_return fail(ErrorKind::conflict, "container '" + info.name + "' is so already");
+        info.state = state;
+        co_return Result<void>();
+    }
 };
 
 } // namespace squish::daemon

@@ -114,6 +114,39 @@ TEST(Config, SaysWhetherThereIsIpv6ToTheOutside) {
     }
 }
 
+TEST(Config, SaysWhoMakesCgroups) {
+    const auto limits = [](const std::string& table) {
+        const auto config = parse_config("[limits]\n" + table, "squishd.toml");
+        EXPECT_TRUE(config) << config.error().text();
+        return config ? config->limits : limits::Config{};
+    };
+    EXPECT_EQ(parse_config("", "squishd.toml")->limits.driver, limits::Choice::automatic);
+    EXPECT_EQ(limits("").driver, limits::Choice::automatic);
+    EXPECT_EQ(limits("driver = \"auto\"").driver, limits::Choice::automatic);
+    EXPECT_EQ(limits("driver = \"systemd\"").driver, limits::Choice::systemd);
+    EXPECT_EQ(limits("driver = \"none\"").driver, limits::Choice::none);
+    const auto direct = limits("driver = \"direct\"\ncgroup = \"/sys/fs/cgroup/squish/of me/\"");
+    EXPECT_EQ(direct.driver, limits::Choice::direct);
+    EXPECT_EQ(direct.cgroup, "/sys/fs/cgroup/squish/of me");
+    EXPECT_EQ(limits("cgroup = \"/sys/fs/cgroup/squish\"").cgroup, "/sys/fs/cgroup/squish");
+}
+
+TEST(Config, RefusesCgroupsThatCannotBe) {
+    for (const auto* wrong :
+         {"driver = \"cgroupfs\"", "driver = 1", "drivers = \"none\"", "cgroup = \"\"", "cgroup = \"squish\"",
+          "cgroup = \"/sys/fs/cgroup\"", "cgroup = \"/sys/fs/cgroup/\"", "cgroup = \"/sys/fs/cgroup/../x\"",
+          "cgroup = \"/sys/fs/cgroup/a//b\"", "cgroup = \"/sys/fs/cgroup/a/./b\"", "cgroup = \"/home/cgroup\"",
+          "cgroup = [\"/sys/fs/cgroup/a\"]", "driver = \"systemd\"\ncgroup = \"/sys/fs/cgroup/a\"",
+          "cgroup = \"/sys/fs/cgroup/a\"\ndriver = \"none\""})
+        EXPECT_FALSE(parse_config("[limits]\n" + std::string(wrong), "squishd.toml")) << wrong;
+    EXPECT_FALSE(parse_config("limits = \"none\"", "squishd.toml"));
+    EXPECT_FALSE(parse_config("[limits]\ncgroup = \"/sys/fs/cgroup/" + std::string(5000, 'a') + "\"", "squishd.toml"));
+    const auto near_miss = parse_config("[limits]\ndriver = \"sytemd\"\n", "squishd.toml");
+    ASSERT_FALSE(near_miss);
+    EXPECT_THAT(near_miss.error().text(), HasSubstr("squishd.toml:2:"));
+    EXPECT_THAT(near_miss.error().text(), HasSubstr("did you mean 'systemd'?"));
+}
+
 TEST(Config, NamesMirrorsAndSources) {
     const auto config = parse_config("[layers]\nalpine_mirrors = [\"https://a.example/alpine/\"]\n"
                                      "[[layers.sources]]\nname = \"ours\"\nurl = \"http://b.example\"\n",
