@@ -1,7 +1,6 @@
-// Devices, the uplink's program, cgroups.
+// Devices, the uplink's program.
 #include "base/text.h"
 #include "doctor/doctor.h"
-#include "doctor/probe.h"
 #include "os/file.h"
 #include "os/process.h"
 
@@ -92,25 +91,6 @@ Check check_slirp4netns() {
         return {"slirp4netns", State::fail, "'" + program + "' does not run",
                 "install it again: apt-get install --reinstall slirp4netns"};
     return {"slirp4netns", State::ok, version, ""};
-}
-
-Check check_cgroups() {
-    Check check{"cgroup delegation", State::ok, "", ""};
-    const auto text = os::read_file("/proc/self/cgroup", 64 << 10).value_or(std::string());
-    std::string own;
-    for (const auto line : split(text, '\n'))
-        if (line.starts_with("0::"))
-            own = line.substr(3);
-    const auto folder = "/sys/fs/cgroup" + own;
-    if (own.empty() || ::access("/sys/fs/cgroup/cgroup.controllers", F_OK) < 0)
-        return {check.name, State::warn, "no cgroup v2 at /sys/fs/cgroup: [resources] cannot be had",
-                "boot with systemd.unified_cgroup_hierarchy=1"};
-    const auto controllers = first_line(folder + "/cgroup.controllers");
-    if (::access((folder + "/cgroup.procs").c_str(), W_OK) < 0)
-        return {check.name, State::warn, "the cgroup '" + printable(own) + "' is not ours: [resources] cannot be had",
-                "start squish from a systemd user session (loginctl enable-linger)"};
-    check.found = controllers.empty() ? "no controllers" : printable(controllers);
-    return check;
 }
 
 } // namespace squish::doctor

@@ -36,7 +36,7 @@ struct Check {
 [[nodiscard]] Check check_fuse();
 [[nodiscard]] Check check_slirp4netns();
 [[nodiscard]] Check check_seccomp();
-[[nodiscard]] Check check_cgroups();
+[[nodiscard]] std::vector<Check> check_cgroups(); // the user manager, and each controller
 [[nodiscard]] Check check_runtime_folder(const Paths& paths);
 [[nodiscard]] Check check_installation(const Paths& paths);
 
