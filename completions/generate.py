@@ -9,7 +9,7 @@ import sys
 NESTED = {"port": ["ls", "add", "rm", "rebind"], "network": ["ls", "create", "rm", "inspect"], "daemon": ["start", "stop", "status"],
           "layer": ["ls", "pull", "import", "build", "rm", "verify", "prune", "attach", "detach"]}
 TAKES_FILES = {"run", "create", "validate", "lock", "layer import", "layer build"}
-TAKES_CONTAINERS = {"stop", "kill", "wait", "rm", "inspect", "logs", "exec", "port ls", "port add", "port rm", "port rebind", "layer attach", "layer detach"}
+TAKES_CONTAINERS = {"stop", "kill", "pause", "unpause", "wait", "rm", "inspect", "logs", "stats", "update", "exec", "port ls", "port add", "port rm", "port rebind", "layer attach", "layer detach"}
 TAKES_LAYERS = {"layer rm", "layer verify"}
 TAKES_NETWORKS = {"network rm", "network inspect"}
 LISTS = {"containers": "squish ps -aq 2>/dev/null", "layers": "squish layer ls -q 2>/dev/null",
@@ -30,13 +30,12 @@ def help_of(squish, *command):
 
 
 def read_commands(squish):
-    """{name: summary} of the supported commands, in their order."""
+    """{name: summary} of the commands, in their order."""
     block = help_of(squish).split("Commands:\n")[1].split("\n\n")[0]
     commands = {}
     for line in block.splitlines():
         name, summary = line.strip().split(None, 1)
-        if "not supported yet" not in summary:
-            commands[name] = summary
+        commands[name] = summary
     return commands
 
 

@@ -12,7 +12,6 @@ struct Command {
     std::string_view name;
     std::string_view summary; // for `squish --help`
     int (*run)(Words words);  // returns the exit code
-    bool supported = true;
 };
 
 [[nodiscard]] std::span<const Command> commands();
@@ -35,5 +34,11 @@ int daemon_command(Words words);
 int layer_command(Words words);
 int network_command(Words words);
 int lock_command(Words words);
+int update_command(Words words);
+int stats_command(Words words);
+int top_command(Words words);
+int events_command(Words words);
+int pause_command(Words words);
+int unpause_command(Words words);
 
 } // namespace squish::cli

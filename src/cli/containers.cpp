@@ -1,4 +1,4 @@
-// squish ps, stop, kill, wait, rm and inspect.
+// squish ps, stop, kill, pause, unpause, wait, rm and inspect.
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/console.h"
@@ -68,6 +68,24 @@ int kill_command(Words words) {
         return *code;
     const auto query = signal ? "?signal=" + percent_encode(*signal) : std::string();
     return for_each_id(ids, {"POST", "/kill" + query}, print_id);
+}
+
+int pause_command(Words words) {
+    std::vector<std::string> ids;
+    Options options("pause [OPTIONS] ID…", "Stops all processes of containers where they are. Prints their ids.");
+    options.positionals("ID", ids);
+    if (const auto code = options.parse(words))
+        return *code;
+    return for_each_id(ids, {"POST", "/pause"}, print_id);
+}
+
+int unpause_command(Words words) {
+    std::vector<std::string> ids;
+    Options options("unpause [OPTIONS] ID…", "Lets the processes of paused containers go on. Prints their ids.");
+    options.positionals("ID", ids);
+    if (const auto code = options.parse(words))
+        return *code;
+    return for_each_id(ids, {"POST", "/unpause"}, print_id);
 }
 
 int wait_command(Words words) {

@@ -19,7 +19,7 @@ struct Asked {
 };
 
 Result<Asked> ask(const Paths& paths, const std::string& id, const EachCall& each) {
-    Call call{each.method, "/v1/containers/" + percent_encode(id) + each.suffix};
+    Call call{each.method, "/v1/containers/" + percent_encode(id) + each.suffix, each.body};
     auto client = TRY(Client::connect(paths));
     TRY(client.send(call));
     return Asked{std::move(client), std::move(call)};

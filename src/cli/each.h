@@ -12,6 +12,7 @@ namespace squish::cli {
 struct EachCall {
     std::string method;
     std::string suffix; // after /v1/containers/ID
+    std::string body = {};
 };
 
 // Makes the requests side by side (sixteen at a time) and hands over the answers in the order of `ids`; what fails is

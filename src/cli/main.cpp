@@ -21,10 +21,7 @@ std::string help() {
     for (const auto& command : commands()) {
         std::string name(command.name);
         name.resize(12, ' ');
-        out.append("  ")
-            .append(name)
-            .append(command.summary)
-            .append(command.supported ? "\n" : " (not supported yet)\n");
+        out.append("  ").append(name).append(command.summary).append("\n");
     }
     return out + "\nOptions:\n  -h, --help  print this help\n  --version   print the version\n\n"
                  "'squish COMMAND --help' says more about a command, the manual page squish(1) everything.\n";
@@ -38,11 +35,6 @@ int unknown(std::string_view word) {
     const auto what = word.starts_with('-') ? "unknown option '" : "unknown command '";
     return give_up(Error{ErrorKind::invalid, what + printable(word) + "'",
                          guess ? "did you mean '" + std::string(*guess) + "'?" : "see 'squish --help'", 0});
-}
-
-int not_supported(const Command& command) {
-    return give_up(Error{ErrorKind::unsupported,
-                         "'" + std::string(command.name) + "' is not supported yet by squish " SQUISH_VERSION, "", 0});
 }
 
 // Only for help that will certainly be printed and nothing else be done: `squish run --help`, `squish port ls --help`.
@@ -69,8 +61,6 @@ int main(Words words) {
     for (const auto& command : commands()) {
         if (command.name != name)
             continue;
-        if (!command.supported)
-            return not_supported(command);
         if (!asks_for_help(words))
             if (const auto left = account::leave_root("squish"); !left)
                 return give_up(left.error());
@@ -88,10 +78,16 @@ std::span<const Command> commands() {
         Command{"ps", "list containers", ps_command},
         Command{"stop", "end containers: SIGTERM, then SIGKILL", stop_command},
         Command{"kill", "send a signal to containers", kill_command},
+        Command{"pause", "stop the processes of containers where they are", pause_command},
+        Command{"unpause", "let them go on", unpause_command},
         Command{"wait", "wait until containers have ended", wait_command},
         Command{"rm", "remove containers that have ended", rm_command},
         Command{"inspect", "show everything about containers, as JSON", inspect_command},
         Command{"logs", "show what a container has written", logs_command},
+        Command{"stats", "show what containers use", stats_command},
+        Command{"top", "watch what containers use, full screen", top_command},
+        Command{"events", "follow what happens to containers", events_command},
+        Command{"update", "change the limits of containers that run", update_command},
         Command{"exec", "run a further program in a container", exec_command},
         Command{"port", "list and change published ports", port_command},
         Command{"network", "list, create, remove and inspect networks", network_command},
@@ -101,10 +97,6 @@ std::span<const Command> commands() {
         Command{"doctor", "check what squish needs of this machine", doctor_command},
         Command{"version", "show the versions of squish and of the daemon", version_command},
         Command{"daemon", "start, stop or show the daemon", daemon_command},
-        Command{"update", "change the limits of a container", nullptr, false},
-        Command{"stats", "show what containers use", nullptr, false},
-        Command{"top", "show the processes of containers", nullptr, false},
-        Command{"events", "follow what happens to containers", nullptr, false},
     };
     return table;
 }

@@ -96,6 +96,11 @@ Options& Options::positionals(const char* name, std::vector<std::string>& target
     return *this;
 }
 
+Options& Options::optional_positionals(const char* name, std::vector<std::string>& target) {
+    impl_->app.add_option(name, target)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    return *this;
+}
+
 Options& Options::rest(std::vector<std::string>& target) {
     impl_->app.prefix_command(true);
     impl_->rest = &target;

@@ -24,6 +24,7 @@ public:
     Options& list(const char* names, const char* placeholder, std::vector<std::string>& target, const char* help);
     Options& positional(const char* name, std::string& target);
     Options& positionals(const char* name, std::vector<std::string>& target); // at least one
+    Options& optional_positionals(const char* name, std::vector<std::string>& target);
     // Everything after the positionals is somebody else's command line, options and all.
     Options& rest(std::vector<std::string>& target);
     // Text below the options in --help.

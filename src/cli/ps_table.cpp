@@ -11,27 +11,28 @@ namespace {
 
 constexpr std::size_t kMaxCommand = 60; // characters of the command line that a table shows
 
-// What a terminal shows of it: bytes that do not begin a character take no column of their own.
-std::size_t width_of(std::string_view text) {
-    return static_cast<std::size_t>(
-        std::ranges::count_if(text, [](char byte) { return (static_cast<unsigned char>(byte) & 0xC0) != 0x80; }));
+bool begins_character(char byte) {
+    return (static_cast<unsigned char>(byte) & 0xC0) != 0x80;
 }
 
 std::string shortened(std::string_view text) {
     auto shown = printable(text);
-    if (width_of(shown) <= kMaxCommand)
-        return shown;
-    std::size_t end = 0, width = 0;
-    while (end < shown.size() && width < kMaxCommand - 1) {
-        ++end;
-        while (end < shown.size() && (static_cast<unsigned char>(shown[end]) & 0xC0) == 0x80)
-            ++end;
-        ++width;
-    }
-    return shown.substr(0, end) + "…";
+    return width_of(shown) <= kMaxCommand ? shown : clipped(shown, kMaxCommand - 1) + "…";
 }
 
 } // namespace
+
+std::size_t width_of(std::string_view text) {
+    return static_cast<std::size_t>(std::ranges::count_if(text, begins_character));
+}
+
+std::string clipped(std::string_view text, std::size_t columns) {
+    std::size_t end = 0;
+    for (; end < text.size(); ++end)
+        if (begins_character(text[end]) && columns-- == 0)
+            break;
+    return std::string(text.substr(0, end));
+}
 
 std::string align(const std::vector<std::vector<std::string>>& rows) {
     std::vector<std::size_t> widths;
@@ -86,6 +87,8 @@ std::int64_t seconds_of(std::string_view time) {
 
 std::string state_text(const Json& container) {
     auto state = printable(text_of(container, "state"));
+    if (const auto health = text_of(container, "health"); !health.empty() && (state == "running" || state == "paused"))
+        return state + (health == "starting" ? " (health: starting)" : " (" + printable(health) + ")");
     const auto exit = container.find("exit");
     if (exit == container.end() || !exit->is_object())
         return state;

@@ -106,6 +106,7 @@ void StartOptions::declare(Options& options) {
         .list("--network-alias", "NAME", aliases, "one more name on its networks")
         .list("--with", "LAYER=VERSION", with, "add a layer to those of the squishfile, or replace its version")
         .flag("--locked", locked, "only the layers that squishfile.lock names, by digest");
+    limits.declare_common(options);
 }
 
 SplitWords split_words(Words words) {
@@ -131,6 +132,10 @@ Result<void> apply(const StartOptions& options, Squishfile& file, Environment en
         file.ports.insert(file.ports.end(), ports->begin(), ports->end());
     }
     TRY(apply_networks(options, file));
+    if (options.limits.given()) {
+        const auto edit = TRY(options.limits.edit());
+        file.resources = TRY(merge(file.resources, edit));
+    }
     if (options.has_args && file.run) // else they are for the command that squish puts together
         file.run->args = options.args;
     return {};

@@ -3,6 +3,7 @@
 
 #include "cli/client.h"
 #include "cli/command.h"
+#include "cli/limit_options.h"
 #include "cli/options.h"
 #include "cli/squishfile_source.h"
 #include "squishfile/squishfile.h"
@@ -18,6 +19,7 @@ struct StartOptions {
     std::optional<std::string> name;
     std::vector<std::string> env, publish, with, networks, aliases;
     bool locked = false;
+    LimitOptions limits;
     std::vector<std::string> args; // after --, in place of run.args
     bool has_args = false;
 

@@ -34,7 +34,7 @@ def check_squish_page(generate, squish, page, errors):
         if wanted != found:
             errors.append(f"squish {command}: --help has {wanted}, squish.1 has {found}")
     for title in sections:
-        if title not in table and title not in ("update",): # the first of those that are not supported yet
+        if title not in table:
             errors.append(f"squish.1 has a section for '{title}', which squish does not know")
     if len(table) < 15:
         errors.append(f"only {len(table)} commands were found in squish --help")

@@ -196,6 +196,104 @@ TEST(ExitCodes, AreTheContracts) {
     }
 }
 
+struct Limits {
+    LimitOptions limits;
+    std::vector<std::string> ids;
+    std::optional<int> code;
+};
+
+Limits parse_limits(const Line& line) {
+    Limits parsed;
+    Options options("update [OPTIONS] ID…", "Changes.");
+    parsed.limits.declare_all(options);
+    options.positionals("ID", parsed.ids);
+    parsed.code = options.parse(line);
+    return parsed;
+}
+
+TEST(LimitOptionsOf, UpdateBecomeTheSquishfilesSpelling) {
+    const auto parsed = parse_limits({"--memory",
+                                      "512M",
+                                      "--memory-high=400M",
+                                      "--memory-low",
+                                      "1M",
+                                      "--swap",
+                                      "0",
+                                      "--cpus",
+                                      "0.5",
+                                      "--cpu-period",
+                                      "50ms",
+                                      "--cpu-burst",
+                                      "10ms",
+                                      "--cpu-weight",
+                                      "200",
+                                      "--cpuset",
+                                      "0-1",
+                                      "--pids",
+                                      "64",
+                                      "web",
+                                      "db"});
+    EXPECT_EQ(parsed.code, std::nullopt);
+    EXPECT_TRUE(parsed.limits.given());
+    EXPECT_THAT(parsed.ids, ElementsAre("web", "db"));
+    EXPECT_EQ(parsed.limits.to_json(),
+              Json::parse(R"({"memory": "512M", "memory_high": "400M", "memory_low": "1M", "swap": "0", "cpus": 0.5,
+                  "cpu_period": "50ms", "cpu_burst": "10ms", "cpu_weight": 200, "cpuset": "0-1", "pids": 64})"));
+    EXPECT_TRUE(parsed.limits.edit());
+}
+
+TEST(LimitOptionsOf, UpdateLiftWithMax) {
+    const auto parsed = parse_limits({"--memory", "max", "--pids", "max", "web"});
+    EXPECT_EQ(parsed.limits.to_json(), Json::parse(R"({"memory": null, "pids": null})"));
+    EXPECT_THAT(parsed.limits.edit()->lifted, ElementsAre("memory", "pids"));
+}
+
+TEST(LimitOptionsOf, UpdateMayLeaveOutTheNought) {
+    EXPECT_EQ(parse_limits({"--cpus", ".5", "web"}).limits.to_json(), Json::parse(R"({"cpus": 0.5})"));
+}
+
+TEST(LimitOptionsOf, UpdateSayWhatIsWrong) {
+    struct Case {
+        const char *option, *value, *message;
+    };
+    constexpr Case kCases[] = {
+        {"--memory", "1Q", "'memory' '1Q' is not a size"},
+        {"--memory", "0", "must not be 0"},
+        {"--cpus", "much", "'cpus' must be a number"},
+        {"--cpus", "0", "must be between 0.01 and 8192"},
+        {"--pids", "1.5", "'pids' must be an integer"},
+        {"--pids", "-1", "must be between 1 and 4194304"},
+        {"--cpu-weight", "0", "must be between 1 and 10000"},
+        {"--cpuset", "a", "must be a list of processors"},
+        {"--cpu-period", "2s", "must be between 1ms and 1s"},
+        {"--pids", "{", "'pids' must be an integer, not a string"},
+        {"--memory", "\xff", "not a size"},
+    };
+    for (const auto& [option, value, message] : kCases) {
+        SCOPED_TRACE(value);
+        const auto edit = parse_limits({option, value, "web"}).limits.edit();
+        ASSERT_FALSE(edit);
+        EXPECT_EQ(edit.error().kind, ErrorKind::invalid);
+        EXPECT_THAT(edit.error().message, HasSubstr(message));
+    }
+    EXPECT_FALSE(parse_limits({"web"}).limits.given());
+}
+
+TEST(LimitOptionsOf, RunReplaceThoseOfTheSquishfile) {
+    auto parsed = parse_start({"--memory", "1G", "--cpus", "max", "--pids", "9", "--cpuset", "0", "file.toml"});
+    auto file = *parse_toml("resources = { memory = '64M', cpus = 2, swap = 0 }");
+    ASSERT_TRUE(apply(parsed.start, file, [](const char*) -> const char* { return nullptr; }));
+    EXPECT_EQ(file.resources.memory, std::uint64_t{1} << 30);
+    EXPECT_EQ(file.resources.cpus, std::nullopt);
+    EXPECT_EQ(file.resources.swap, 0U);
+    EXPECT_EQ(file.resources.pids, 9U);
+    EXPECT_EQ(file.resources.cpuset, "0");
+    auto strict = *parse_toml("resources = { memory_high = '2G' }");
+    const auto refused = apply(parsed.start, strict, [](const char*) -> const char* { return nullptr; });
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error().message, HasSubstr("'memory_high' must not be more than memory"));
+}
+
 } // namespace
 
 } // namespace squish::cli

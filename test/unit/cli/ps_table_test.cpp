@@ -26,6 +26,19 @@ TEST(PsTable, ShowsOneContainerPerLineIdFirst) {
         "/bin/\\x1b[31mred\n");
 }
 
+TEST(PsTable, ShowsHealthBesideTheStateOfWhatRuns) {
+    const auto state = [](const char* json) { return state_text(Json::parse(json)); };
+    EXPECT_EQ(state(R"({"state": "running", "health": null})"), "running");
+    EXPECT_EQ(state(R"({"state": "running", "health": "healthy", "exit": null})"), "running (healthy)");
+    EXPECT_EQ(state(R"({"state": "running", "health": "unhealthy"})"), "running (unhealthy)");
+    EXPECT_EQ(state(R"({"state": "running", "health": "starting"})"), "running (health: starting)");
+    EXPECT_EQ(state(R"({"state": "paused", "health": "healthy"})"), "paused (healthy)");
+    EXPECT_EQ(state(R"({"state": "paused"})"), "paused");
+    EXPECT_EQ(state(R"({"state": "restarting", "exit": {"code": 1, "reason": "exited"}})"), "restarting (1)");
+    EXPECT_EQ(state(R"({"state": "exited", "health": "healthy", "exit": {"code": 137, "reason": "oom"}})"),
+              "exited (137, oom)");
+}
+
 TEST(PsTable, ShortensALongCommandByCharacters) {
     std::string command;
     for (int i = 0; i < 100; ++i)
