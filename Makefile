@@ -26,6 +26,8 @@ integration: ## the integration tests (release), as an unprivileged user
 	./setup.sh test integration
 e2e: ## the end-to-end tests; ARGS go to bats
 	./test/test-e2e.sh $(ARGS)
+vm: ## the tests of limits, in a virtual machine (QEMU)
+	./setup.sh test vm
 asan: ## build with ASan and UBSan, run unit and integration tests
 	./setup.sh test asan
 fuzz: ## each fuzz target for SQUISH_FUZZ_SECONDS (60)
@@ -38,4 +40,4 @@ format: ## rewrite our C++ files with clang-format
 clean: ## remove build/
 	rm -rf build
 
-.PHONY: help demo deps build release install sdks test unit integration e2e asan fuzz lint format clean
+.PHONY: help demo deps build release install sdks test unit integration e2e vm asan fuzz lint format clean

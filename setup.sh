@@ -24,9 +24,9 @@ usage() {
 usage: ./setup.sh COMMAND
 
   demo              install what is missing, build, install, run examples/web in a container, show the times, clean up
-  test [PHASE…]     install what is missing, build, run every test (phases: release lint unit integration e2e asan fuzz)
+  test [PHASE…]     install what is missing, build, run every test (phases: release lint unit integration e2e vm asan fuzz)
 
-  deps [GROUP…]     install what is missing and prepare the machine (groups: build runtime test sdks bench; default: the first four)
+  deps [GROUP…]     install what is missing and prepare the machine (groups: build runtime test sdks vm bench; default: all but bench)
   build [PRESET]    configure and build (presets: release, which is the default, dev, asan, fuzz)
   install           build, then install to PREFIX
   sdks [OPTION…]    make the SDK layers node and python in a layer source, build/sdks/source (options: --to --sign --refresh)

@@ -7,8 +7,9 @@
 #   unit         ctest, label unit and lint, in release
 #   integration  ctest, label integration, in release: real namespaces
 #   e2e          test/test-e2e.sh: the installed binaries
+#   vm           test/vm/suite.sh: limits and all that hangs on them, in a virtual machine with systemd and cgroup v2
 #   asan         the build with ASan and UBSan, and its unit and integration tests
-#   fuzz         each target of the fuzz build for SQUISH_FUZZ_SECONDS (60)
+#   fuzz         each target of the fuzz build for SQUISH_FUZZ_SECONDS (30)
 #   What needs namespaces runs as an unprivileged user with subordinate ids: as root that is the account squish-test,
 #   else it is the caller. A clone which that user cannot read (one below /root, say) is mirrored to a place where it
 #   can, and everything happens there.
@@ -25,7 +26,7 @@ cd "$ROOT"
 . test/lib/user.sh
 . test/lib/phases.sh
 
-ALL_PHASES=(release lint unit integration e2e asan fuzz)
+ALL_PHASES=(release lint unit integration e2e vm asan fuzz)
 if [ "${CI-}" = true ]; then
     export SQUISH_TESTS_MUST_RUN=1 SQUISH_WERROR=ON
 fi
@@ -116,6 +117,29 @@ phase_e2e() {
     return "$status"
 }
 
+phase_vm() {
+    local program folder status=0
+    for program in qemu-system-x86_64 mmdebstrap mke2fs; do
+        if ! PATH=$PATH:/usr/sbin:/sbin command -v "$program" >/dev/null; then
+            echo "no $program here: nothing is run in a virtual machine (remedy: ./setup.sh deps vm)"
+            count 0 0 1
+            return 0
+        fi
+    done
+    need_release || return 1
+    folder=$(mktemp -d /tmp/squish-vm-phase.XXXXXX)
+    if cmake --install build/release --prefix "$folder/prefix" >"$folder/install.log" 2>&1; then
+        VM_TIMEOUT=${VM_TIMEOUT-1500} SQUISH_VM_REPORT=$folder/report test/vm/suite.sh "$folder/prefix" || status=$?
+    else
+        cat "$folder/install.log"
+        status=1
+    fi
+    # shellcheck disable=SC2046 # three numbers
+    [ ! -s "$folder/report" ] || count $(read_tap "$folder/report")
+    rm -rf "$folder"
+    return "$status"
+}
+
 # Two targets at a time, each from its corpus, in a folder of the test user's; a crash leaves its input in build/fuzz/crashes.
 phase_fuzz() {
     if ! compgen -G 'test/fuzz/*_fuzz.cpp' >/dev/null; then
@@ -134,7 +158,7 @@ phase_fuzz() {
         [ ! -f "test/fuzz/${name#fuzz-}.dict" ] || seeds+=(-dict="$ROOT/test/fuzz/${name#fuzz-}.dict")
         if is_root; then chown -R "$TEST_USER:" "$folder/$name"; fi
         (
-            as_test_user "$folder/$name" "$ROOT/$target" -max_total_time="${SQUISH_FUZZ_SECONDS:-60}" -timeout=10 \
+            as_test_user "$folder/$name" "$ROOT/$target" -max_total_time="${SQUISH_FUZZ_SECONDS:-30}" -timeout=10 \
                 -rss_limit_mb=1024 -print_final_stats=1 -artifact_prefix="$folder/$name/crashes/" \
                 "$folder/$name/new" "${seeds[@]}" >"$folder/$name/log" 2>&1
             echo $? >"$folder/$name/status"
@@ -176,6 +200,7 @@ main() {
             unit) phase unit phase_ctest 'unit|lint' 2 ;;
             integration) phase integration phase_ctest integration 1 ;;
             e2e) phase e2e phase_e2e ;;
+            vm) phase vm phase_vm ;;
             asan) phase asan phase_asan ;;
             fuzz) phase fuzz phase_fuzz ;;
         esac || true

@@ -5,7 +5,15 @@ ACCOUNT=${SQUISH_USER:-squish}
 RANGE=65536
 
 run_deps() { # [GROUP…]
-    [ $# -gt 0 ] || set -- build runtime test sdks
+    if [ $# -eq 0 ]; then
+        set -- build runtime test sdks
+        # Not every machine can have an emulator, and only one phase of the tests needs it.
+        if [ -n "${SQUISH_TESTS_MUST_RUN-}" ]; then
+            set -- "$@" vm
+        elif ! (install_missing vm); then
+            warn "the tests in a virtual machine (phase vm) will be skipped"
+        fi
+    fi
     install_missing "$@"
     prepare_machine
 }

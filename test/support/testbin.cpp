@@ -14,9 +14,13 @@
 //   attack NAME ARGS…            what a hostile payload tries (attacks.cpp)
 //   keyring                      the number of the session keyring
 //   become UID COMMAND…          changes to that uid and executes the command
-//   call NAME…                   makes these system calls, one in each child; prints "NAME ok", "NAME ERRNO", "NAME
-//   signal N" orphans N                    leaves N children behind to be reaped by init, then ends memory BYTES
-//   touches that much memory burn SECONDS                 uses a CPU
+//   call NAME…                   makes these system calls, one in each child: "NAME ok", "NAME ERRNO", "NAME signal N"
+//   orphans N                    leaves N children behind to be reaped by init, then ends
+//   memory BYTES [SECONDS]       touches that much memory, and keeps it so long
+//   burn SECONDS                 uses a CPU
+//   forks MOST [SECONDS]         forks until it may not, at most so often: "forked N: EAGAIN"; keeps them so long
+//   direct-write FILE BYTES      writes past the page cache (O_DIRECT): "wrote BYTES in N ms"
+//   exit-if FILE N               exits with N where FILE is there, else with 0
 #include "attacks.h"
 
 #include <algorithm>
@@ -504,7 +508,61 @@ int cmd_memory(const Args& args) {
     for (std::size_t i = 0; i < size; i += 4096)
         block[i] = 1;
     std::puts("touched");
+    if (args.size() > 1)
+        pause_for(std::stod(args[1]));
     return 0;
+}
+
+int cmd_forks(const Args& args) {
+    std::vector<pid_t> children;
+    const auto most = std::stoul(args.at(0));
+    const char* why = "no limit met";
+    while (children.size() < most) {
+        const pid_t child = fork();
+        if (child < 0) {
+            why = strerrorname_np(errno);
+            break;
+        }
+        if (child == 0) {
+            pause();
+            _exit(0);
+        }
+        children.push_back(child);
+    }
+    std::printf("forked %zu: %s\n", children.size(), why);
+    if (args.size() > 1)
+        pause_for(std::stod(args[1]));
+    for (const pid_t child : children) {
+        kill(child, SIGKILL);
+        waitpid(child, nullptr, 0);
+    }
+    return 0;
+}
+
+int cmd_direct_write(const Args& args) {
+    constexpr std::size_t kBlock = 64 * 1024, kAlignment = 4096;
+    const std::size_t size = std::stoull(args.at(1)) / kBlock * kBlock;
+    const std::unique_ptr<void, void (*)(void*)> block(std::aligned_alloc(kAlignment, kBlock), std::free);
+    if (!block)
+        return complain("aligned_alloc");
+    std::memset(block.get(), 'x', kBlock);
+    const int fd = open(args.at(0).c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_DIRECT | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return complain(args[0]);
+    const auto begun = std::chrono::steady_clock::now();
+    for (std::size_t done = 0; done < size; done += kBlock)
+        if (write(fd, block.get(), kBlock) != static_cast<ssize_t>(kBlock))
+            return complain(args[0]);
+    if (fsync(fd) != 0 || close(fd) != 0)
+        return complain(args[0]);
+    const auto taken = std::chrono::steady_clock::now() - begun;
+    std::printf("wrote %zu in %lld ms\n", size,
+                static_cast<long long>(std::chrono::duration_cast<std::chrono::milliseconds>(taken).count()));
+    return 0;
+}
+
+int cmd_exit_if(const Args& args) {
+    return access(args.at(0).c_str(), F_OK) == 0 ? std::stoi(args.at(1)) : 0;
 }
 
 int cmd_burn(const Args& args) {
@@ -544,6 +602,9 @@ const std::map<std::string, int (*)(const Args&)> kCommands = {
     {"keyring", cmd_keyring},
     {"orphans", cmd_orphans},
     {"memory", cmd_memory},
+    {"forks", cmd_forks},
+    {"direct-write", cmd_direct_write},
+    {"exit-if", cmd_exit_if},
     {"burn", cmd_burn},
 };
 
