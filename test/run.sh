@@ -88,7 +88,32 @@ phase_ctest() { # LABELS JOBS
     run_ctest release "$@"
 }
 
+# While the end-to-end tests wait for one thing or another, what the phases behind them need is compiled, at the lowest
+# priority and with its output put aside: the phase itself builds again, which shows what went wrong.
+AHEAD=
+WANTED=() # all phases of this run
+build_ahead() {
+    local one presets=()
+    [ -z "$AHEAD" ] || return 0
+    for one in "${WANTED[@]}"; do
+        case $one in asan | fuzz) presets+=("$one") ;; esac
+    done
+    [ ${#presets[@]} -gt 0 ] || return 0
+    (
+        renice -n 19 -p "$BASHPID"
+        for one in "${presets[@]}"; do
+            if [ "$one" = fuzz ]; then build_preset fuzz fuzz-targets; else build_preset "$one"; fi
+        done
+    ) >/dev/null 2>&1 </dev/null &
+    AHEAD=$!
+}
+finish_ahead() {
+    [ -z "$AHEAD" ] || wait "$AHEAD" || true
+    AHEAD=
+}
+
 phase_asan() {
+    finish_ahead
     build_preset asan || return 1
     run_ctest asan 'unit|integration' 2
 }
@@ -109,6 +134,7 @@ phase_lint() {
 phase_e2e() {
     local report status=0
     need_release || return 1
+    build_ahead
     report=$(mktemp)
     SQUISH_E2E_REPORT=$report SQUISH_E2E_PREPARED=1 test/test-e2e.sh || status=$?
     # shellcheck disable=SC2046 # three numbers
@@ -127,6 +153,7 @@ phase_vm() {
         fi
     done
     need_release || return 1
+    build_ahead
     folder=$(mktemp -d /tmp/squish-vm-phase.XXXXXX)
     if cmake --install build/release --prefix "$folder/prefix" >"$folder/install.log" 2>&1; then
         VM_TIMEOUT=${VM_TIMEOUT-1500} SQUISH_VM_REPORT=$folder/report test/vm/suite.sh "$folder/prefix" || status=$?
@@ -147,6 +174,7 @@ phase_fuzz() {
         count 0 0
         return 0
     fi
+    finish_ahead
     build_preset fuzz fuzz-targets || return 1
     local folder target name running=0
     folder=$(make_test_folder squish-fuzz)
@@ -190,6 +218,7 @@ main() {
     for one in "${phases[@]}"; do
         [[ " ${ALL_PHASES[*]} " == *" $one "* ]] || die "unknown phase '$one' (one of: ${ALL_PHASES[*]})"
     done
+    WANTED=("${phases[@]}")
     [ -n "${SQUISH_TEST_MIRROR-}" ] || run_deps
     make_test_user
     mirror_if_unreadable "$@"
