@@ -25,13 +25,9 @@ using namespace std::chrono_literals;
 constexpr int kTimedOut = 124; // as timeout(1) has it
 constexpr std::chrono::milliseconds kWhileStarting = 1s;
 
-struct Output {
-    std::string text;
-    bool closed = false;
-};
-
 // Takes what a check writes, so that it never waits for us, and keeps the beginning.
-asio::awaitable<void> collect(std::shared_ptr<asio::posix::stream_descriptor> pipe, std::shared_ptr<Output> output) {
+asio::awaitable<void> collect(std::shared_ptr<asio::posix::stream_descriptor> pipe,
+                              std::shared_ptr<std::string> output) {
     char buffer[4096];
     for (;;) {
         const auto [error] = co_await pipe->async_wait(asio::posix::stream_descriptor::wait_read, kAwait);
@@ -40,9 +36,8 @@ asio::awaitable<void> collect(std::shared_ptr<asio::posix::stream_descriptor> pi
         const auto got = ::read(pipe->native_handle(), buffer, sizeof buffer);
         if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
             co_return;
-        if (got > 0 && output->text.size() < kMaxHealthOutput)
-            output->text.append(buffer,
-                                std::min(static_cast<std::size_t>(got), kMaxHealthOutput - output->text.size()));
+        if (got > 0 && output->size() < kMaxHealthOutput)
+            output->append(buffer, std::min(static_cast<std::size_t>(got), kMaxHealthOutput - output->size()));
     }
 }
 
@@ -116,7 +111,7 @@ asio::awaitable<Engine::Impl::CheckOutcome> Engine::Impl::check_health(RecordPtr
     auto request = make_check(spec, reader);
     if (!request)
         co_return CheckOutcome{125, request.error().text()};
-    const auto output = std::make_shared<Output>();
+    const auto output = std::make_shared<std::string>();
     const auto pipe = std::make_shared<asio::posix::stream_descriptor>(executor_, reader.release());
     auto started = co_await exec(record->info.id, std::move(*request));
     if (!started)
@@ -140,7 +135,7 @@ asio::awaitable<Engine::Impl::CheckOutcome> Engine::Impl::check_health(RecordPtr
     asio::steady_timer turn(executor_, 0ms); // what it has written last
     co_await turn.async_wait(kAwait);
     pipe->cancel();
-    co_return CheckOutcome{in_time ? exit->code : kTimedOut, output->text};
+    co_return CheckOutcome{in_time ? exit->code : kTimedOut, *output};
 }
 
 void Engine::Impl::note_health(Record& record, const HealthSpec& spec, const CheckOutcome& outcome) {
