@@ -27,6 +27,7 @@ std::string written(const wire::KeeperRequest& request) {
         return out.text(request.name).u32(request.cell_kind).bytes();
     case KeeperKind::launch:
     case KeeperKind::exec:
+    case KeeperKind::affinity:
         return out.text(request.name).text(request.other).bytes();
     case KeeperKind::signal:
         return out.text(request.name).i32(request.signal).bytes();
@@ -69,6 +70,8 @@ std::string written(const wire::KeeperReply& reply) {
         return out.text(reply.text).u32(std::to_underlying(reply.phase)).i32(reply.pid).i32(reply.status).bytes();
     case KeeperKind::cell_lost:
         return out.text(reply.text).bytes();
+    case KeeperKind::guarded:
+        return out.text(reply.text).i32(reply.pid).bytes();
     default:
         return out.text(reply.text).i32(reply.status).bytes();
     }

@@ -1,7 +1,8 @@
 // Feeds arbitrary bytes to the reader of launch plans, which squish-init trusts to stay within the plan.
 //
 // What must hold: nothing is read outside; a text ends with NUL within its step and has none before; no more steps are
-// given than the header counts; what the reader takes to its end, the builder would write in the same way.
+// given than the header counts; what the reader takes to its end, the builder would write in the same way. A mask of
+// CPUs is one to the last digit, and holds a CPU.
 #include "launch/format.h"
 #include "launch/plan_builder.h"
 #include "require.h"
@@ -27,6 +28,20 @@ struct Aligned {
     char* bytes;
 };
 
+void read_as_mask(const char* text, std::size_t size) {
+    const auto mask = read_mask(text, size);
+    require(mask.size == 0 || (mask.size * 2 == size && mask.size <= sizeof mask.bytes),
+            "a mask is as long as its text");
+    unsigned char any = 0;
+    for (std::uint32_t i = 0; i < mask.size; ++i) {
+        constexpr const char* kDigits = "0123456789abcdef";
+        require(text[2 * i] == kDigits[mask.bytes[i] >> 4] && text[2 * i + 1] == kDigits[mask.bytes[i] & 15],
+                "a mask is its digits");
+        any |= mask.bytes[i];
+    }
+    require((mask.size > 0) == (any != 0), "a mask holds a CPU");
+}
+
 void walk(const char* bytes, std::size_t size) {
     PlanReader reader(bytes, size);
     PlanBuilder again;
@@ -39,6 +54,7 @@ void walk(const char* bytes, std::size_t size) {
         require(std::strlen(view.text1) == step.text1_size && std::strlen(view.text2) == step.text2_size,
                 "texts are as long as they say");
         require(view.text2 + step.text2_size < bytes + size, "texts end within the plan");
+        read_as_mask(view.text1, step.text1_size);
         padded_as_built &= step.size < sizeof step + step.text1_size + step.text2_size + 2 + 8;
         again.add(static_cast<StepKind>(step.kind), {step.flags, step.a, step.b, step.c, view.text1, view.text2}, "");
     }
