@@ -5,13 +5,14 @@ declare -A PACKAGES=(
     [build]="g++ cmake ninja-build pkg-config git libc6-dev libboost1.81-dev libtomlplusplus-dev
         nlohmann-json3-dev libspdlog-dev libcli11-dev libnl-3-dev libnl-route-3-dev libnftables-dev libgtest-dev libgmock-dev
         libcurl4-openssl-dev libarchive-dev libssl-dev zlib1g-dev libyaml-cpp-dev libsodium-dev libseccomp-dev libsystemd-dev
-        libncurses-dev
+        libncurses-dev libfuse3-dev
         python3 busybox-static musl ca-certificates tzdata"
     [runtime]="slirp4netns uidmap curl"
     [test]="ccache bats minisign zip zstd procps util-linux iproute2 musl-tools mandoc shellcheck clang-19 clang-tidy-19 clang-format-19
-        libclang-rt-19-dev nginx-light wrk redis-server redis-tools postgresql-15 nodejs make perl openssl tmux"
+        libclang-rt-19-dev nginx-light wrk redis-server redis-tools postgresql-15 nodejs make perl openssl tmux
+        openjdk-17-jre-headless python3-psutil"
     [vm]="qemu-system-x86 mmdebstrap e2fsprogs uidmap"
-    [bench]="bubblewrap crun runc podman iperf3 wrk nginx-light"
+    [bench]="bubblewrap crun runc podman iperf3 wrk nginx-light lxcfs"
     [sdks]="patchelf python3"
 )
 # npm may have come in another package than Debian's, which would be in its way.
