@@ -89,6 +89,25 @@ inline long send(int socket, const void* bytes, std::size_t size) {
     return call(__NR_sendto, socket, arg(bytes), static_cast<long>(size), MSG_NOSIGNAL, 0, 0);
 }
 
+// One message with a descriptor (SCM_RIGHTS, unix(7)).
+inline long send_fd(int socket, const void* bytes, std::size_t size, int fd) {
+    iovec data{const_cast<void*>(bytes), size};
+    union {
+        cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control{};
+    control.header.cmsg_len = CMSG_LEN(sizeof(int));
+    control.header.cmsg_level = SOL_SOCKET;
+    control.header.cmsg_type = SCM_RIGHTS;
+    *reinterpret_cast<int*>(control.bytes + CMSG_LEN(0)) = fd;
+    msghdr message{};
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    message.msg_control = control.bytes;
+    message.msg_controllen = CMSG_LEN(sizeof(int));
+    return call(__NR_sendmsg, socket, arg(&message), MSG_NOSIGNAL);
+}
+
 struct Timespec {
     std::int64_t seconds, nanoseconds;
 };

@@ -101,6 +101,9 @@ long describe(State& state, const StepView& view) {
     case StepKind::scope:
         payload.scope = step.c;
         return 0;
+    case StepKind::affinity:
+        payload.cpus = launch::read_mask(view.text1, step.text1_size);
+        return payload.cpus.size > 0 ? 0 : -EINVAL;
     case StepKind::seccomp:
         if (!is_slot(step.a))
             return -EBADSLT;
@@ -112,25 +115,6 @@ long describe(State& state, const StepView& view) {
 }
 
 namespace {
-
-long send_fd(int socket, int fd) {
-    char byte = 'p';
-    iovec data{&byte, 1};
-    union {
-        cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control{};
-    control.header.cmsg_len = CMSG_LEN(sizeof(int));
-    control.header.cmsg_level = SOL_SOCKET;
-    control.header.cmsg_type = SCM_RIGHTS;
-    *reinterpret_cast<int*>(control.bytes + CMSG_LEN(0)) = fd;
-    msghdr message{};
-    message.msg_iov = &data;
-    message.msg_iovlen = 1;
-    message.msg_control = control.bytes;
-    message.msg_controllen = CMSG_LEN(sizeof(int));
-    return raw::call(__NR_sendmsg, socket, raw::arg(&message), MSG_NOSIGNAL);
-}
 
 // A terminal of the container's own devpts; the master goes to the caller, the slave becomes stdin, stdout, stderr.
 // TIOCGPTPEER opens the slave without a path, which something in the container could have replaced.
@@ -151,7 +135,8 @@ long make_terminal(Payload& payload) {
         return slave;
     if (payload.set_ids && payload.uid != 0)
         raw::call(__NR_fchown, slave, payload.uid, -1); // so that a user's shell can open its own terminal
-    result = send_fd(payload.console, master);
+    const char byte = 'p';
+    result = raw::send_fd(payload.console, &byte, 1, master);
     if (result < 0)
         return result;
     raw::close(master);
@@ -205,6 +190,12 @@ long set_limits(const Payload& payload) {
             return result;
     }
     return 0;
+}
+
+long set_affinity(const Payload& payload) {
+    if (payload.cpus.size == 0)
+        return 0;
+    return raw::call(__NR_sched_setaffinity, 0, payload.cpus.size, raw::arg(payload.cpus.bytes));
 }
 
 // Should: leave the payload with exactly `keep` in all five sets (capabilities(7)), as uid:gid, without groups.
@@ -349,6 +340,8 @@ long become_payload(State& state, const char* command) {
         return at(launch::kStdio, result);
     if (const long result = set_limits(payload); result < 0)
         return at(launch::kLimits, result);
+    if (const long result = set_affinity(payload); result < 0)
+        return at(launch::kAffinity, result);
     raw::call(__NR_umask, 022);
     if (const long result = raw::prctl(PR_SET_NO_NEW_PRIVS, 1); result < 0)
         return at(launch::kPrivileges, result);

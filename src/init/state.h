@@ -31,6 +31,7 @@ struct Payload {
         std::uint64_t soft, hard;
     } limits[32];
     std::uint32_t limit_count;
+    launch::CpuMask cpus;      // of size 0: those we may run on
     std::uint64_t scope;       // LANDLOCK_SCOPE_*
     const void* filter;        // struct sock_filter[]; null: none
     std::uint16_t filter_size; // in instructions
@@ -46,6 +47,8 @@ struct State {
 
 // Executes one step that changes the surroundings; 0, or a negative errno.
 long perform(State& state, const launch::StepView& view);
+// Has sysinfo(2) of this process, and of all that it starts, answered by whoever gets the listener from the keeper.
+long notify(const State& state, std::uint64_t key, bool may_fail);
 // Takes note of one that describes the payload.
 long describe(State& state, const launch::StepView& view);
 // Turns this process into the payload. Returns only on failure: a negative errno.

@@ -138,6 +138,28 @@ long mask(const State& state, std::uint32_t tree_slot, std::uint32_t empty_slot,
     return result;
 }
 
+// Should: put what lies in the view over what the tree has of that name. Must not: follow a link on either side.
+long cover(const State& state, const launch::Step& step, const char* path, const char* source) {
+    const int target = open_beneath(state, step.a, path, O_PATH);
+    if (target == -ENOENT)
+        return 0; // a kernel without it
+    if (target < 0)
+        return target;
+    const int shown = open_beneath(state, step.b, source, O_PATH);
+    long result = shown;
+    if (shown >= 0) {
+        const int copy = raw::open_tree(shown, "", OPEN_TREE_CLONE | AT_EMPTY_PATH);
+        result = copy < 0 ? copy : raw::move_mount(copy, target);
+        if (copy >= 0)
+            raw::close(copy);
+        raw::close(shown);
+    } else if (shown == -ENOENT && (step.flags & launch::kMayMiss)) {
+        result = 0;
+    }
+    raw::close(target);
+    return result;
+}
+
 // Should: mount the tree from there on over itself, read-only. Must not: change what others see of the filesystem.
 long freeze(const State& state, std::uint32_t tree_slot, const char* path) {
     const int target = open_beneath(state, tree_slot, path, O_PATH);
@@ -145,8 +167,7 @@ long freeze(const State& state, std::uint32_t tree_slot, const char* path) {
         return 0;
     if (target < 0)
         return target;
-    const int copy = raw::as_int(
-        raw::call(__NR_open_tree, target, raw::arg(""), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH));
+    const int copy = raw::open_tree(target, "", OPEN_TREE_CLONE | AT_EMPTY_PATH);
     long result = copy;
     if (result >= 0)
         result = raw::mount_setattr(copy, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
@@ -317,6 +338,8 @@ long perform(State& state, const StepView& view) {
         return attach_beneath(state, step.a, step.b, view.text1);
     case StepKind::mask:
         return mask(state, step.a, step.b, view.text1);
+    case StepKind::cover:
+        return cover(state, step, view.text1, view.text2);
     case StepKind::freeze:
         return freeze(state, step.a, view.text1);
     case StepKind::write:
@@ -339,6 +362,8 @@ long perform(State& state, const StepView& view) {
         return bring_up_loopback();
     case StepKind::no_dump:
         return raw::prctl(PR_SET_DUMPABLE, 0);
+    case StepKind::notify:
+        return notify(state, step.c, step.flags & launch::kMayFail);
     case StepKind::keyring: {
         const long joined = raw::call(__NR_keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0);
         // No keys in the kernel; or a filter that squish itself runs under, and with it all that we start.

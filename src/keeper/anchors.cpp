@@ -47,7 +47,7 @@ Result<void> Server::make_anchor(int client, const std::string& id) {
         sleep_for_ever(keeper);
     const int fd = child.pidfd.get();
     anchors_[id] = Anchor{std::move(child), client};
-    if (auto added = add(fd, [this, id, fd](std::uint32_t) { on_anchor_ended(id, fd); }); !added) {
+    if (auto added = loop_.add(fd, [this, id, fd](std::uint32_t) { on_anchor_ended(id, fd); }); !added) {
         end_anchor(id);
         (void) os::wait_ended(fd, 1000);
         on_anchor_ended(id, fd);
@@ -67,7 +67,7 @@ void Server::on_anchor_ended(const std::string& id, int fd) {
         return;
     if (const auto result = os::reap(fd); result && !result->changed)
         return;
-    remove(fd);
+    loop_.remove(fd);
     anchors_.erase(found);
 }
 

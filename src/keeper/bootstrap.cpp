@@ -128,7 +128,7 @@ Result<void> enter_tiny_root() {
     }
     const auto root =
         TRY(os::new_filesystem("tmpfs", {{"size", "64k"}, {"mode", "0755"}}, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV));
-    for (const auto* folder : {"proc", "dev", "root", "stage", "stage/0", "stage/1", "stage/2", "stage/3"})
+    for (const auto* folder : {"proc", "dev", "root", "stage", "stage/0", "stage/1", "stage/2", "stage/3", "stage/4"})
         if (::mkdirat(root.get(), folder, 0755) < 0)
             return fail_errno(std::string("make /") + folder);
     {

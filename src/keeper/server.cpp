@@ -1,5 +1,7 @@
 #include "keeper/server.h"
 
+#include "keeper/affinity.h"
+#include "keeper/helpers.h"
 #include "keeper/twin.h"
 #include "launch/format.h"
 #include "os/process.h"
@@ -9,7 +11,6 @@
 #include <csignal>
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -22,7 +23,7 @@ using wire::KeeperKind;
 namespace {
 
 constexpr std::size_t kMaxCells = 128; // more than squishd may build ahead (squishd.toml)
-constexpr int kIdleMilliseconds = 5000;
+constexpr std::uint64_t kIdleNs = 5'000'000'000;
 constexpr std::size_t kMaxClients = 16;
 constexpr std::size_t kMaxQueue = 3 * wire::kMaxContainers; // messages that wait for one client
 
@@ -45,44 +46,49 @@ Result<void> send_plan(const Cell& cell, const std::vector<UniqueFd>& fds, bool 
     return os::send_message(cell.control.get(), {reinterpret_cast<const char*>(&message), sizeof message}, borrow(fds));
 }
 
+// Something to read, be it the end.
+bool has_word(int control) {
+    char peek = 0;
+    return ::recv(control, &peek, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN;
+}
+
 } // namespace
 
 Result<std::unique_ptr<Server>> Server::make(Home home, UniqueFd init, UniqueFd listener) {
-    std::unique_ptr<Server> server(new Server);
-    server->home_ = std::move(home);
-    server->init_ = std::move(init);
-    server->listener_ = std::move(listener);
-    server->cloner_ = {server->init_.get(), server->home_.uid_map, server->home_.gid_map, server->home_.oom_score_adj,
-                       server->home_.network.get()};
-    server->slices_ = Slices(server->home_.uid_map, server->home_.gid_map);
-    server->epoll_ = UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
-    if (!server->epoll_)
-        return fail_errno("epoll_create");
-    server->logs_ = TRY(LogCap::open());
+    auto loop = TRY(Loop::make());
+    std::unique_ptr<Server> server(new Server(std::move(loop)));
     auto* self = server.get();
-    TRY(self->add(self->logs_.fd(), [self](std::uint32_t) { self->logs_.on_readable(); }));
-    TRY(self->add(self->listener_.get(), [self](std::uint32_t) { self->accept_client(); }));
+    self->home_ = std::move(home);
+    self->init_ = std::move(init);
+    self->listener_ = std::move(listener);
+    self->cloner_ = {self->init_.get(), self->home_.uid_map, self->home_.gid_map, self->home_.oom_score_adj,
+                     self->home_.network.get()};
+    self->slices_ = Slices(self->home_.uid_map, self->home_.gid_map);
+    self->guards_.emplace(self->loop_, self->listeners_, self->home_.host_mounts.get(),
+                          [self](const std::string& name, pid_t pid) {
+                              self->tell_all(keeper_message(KeeperKind::guarded, 0).text(name).i32(pid));
+                          });
+    self->logs_ = TRY(LogCap::open());
+    TRY(self->loop_.add(self->logs_.fd(), [self](std::uint32_t) { self->logs_.on_readable(); }));
+    TRY(self->loop_.add(self->listener_.get(), [self](std::uint32_t) { self->accept_client(); }));
     return server;
 }
 
 int Server::run() {
-    while (!stopping_) {
-        epoll_event events[64];
+    std::optional<std::uint64_t> idle_since;
+    while (!loop_.is_stopping()) {
         // Nobody asks, nothing runs, no end is waiting to be told: what would be kept? A daemon that was killed, or
-        // whose state folder was removed, must not leave us behind for ever.
-        const bool idle = clients_.empty() && processes_.empty();
-        const int count = ::epoll_wait(epoll_.get(), events, 64, idle ? kIdleMilliseconds : -1);
-        if (count < 0 && errno != EINTR)
-            return 1;
-        if (count == 0 && idle)
+        // whose state folder was removed, must not leave us behind for ever, however often a helper ends meanwhile.
+        const auto now = monotonic_ns();
+        if (!clients_.empty() || !processes_.empty())
+            idle_since.reset();
+        else if (!idle_since)
+            idle_since = now;
+        else if (now - *idle_since >= kIdleNs)
             break;
-        for (int i = 0; i < count && !stopping_; ++i) {
-            const auto found = handlers_.find(events[i].data.fd);
-            if (found == handlers_.end())
-                continue;                       // an earlier handler of this round removed it
-            const auto handler = found->second; // stays alive while it runs, even if it removes itself
-            (*handler)(events[i].events);
-        }
+        const auto left = idle_since ? kIdleNs - (now - *idle_since) : 0;
+        if (!loop_.turn(idle_since ? static_cast<int>(left / 1'000'000 + 1) : -1))
+            return 1;
     }
     for (auto& [id, process] : processes_)
         if (process.phase != ContainerPhase::exited)
@@ -90,22 +96,7 @@ int Server::run() {
     for (auto& [id, process] : processes_)
         if (process.phase != ContainerPhase::exited)
             (void) os::wait_ended(process.cell.pidfd.get(), 5000);
-    return 0; // cells, helpers and the twin end with us (PR_SET_PDEATHSIG)
-}
-
-Result<void> Server::add(int fd, Handler handler) {
-    epoll_event event{};
-    event.events = EPOLLIN;
-    event.data.fd = fd;
-    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) < 0)
-        return fail_errno("epoll_ctl");
-    handlers_[fd] = std::make_shared<Handler>(std::move(handler));
-    return {};
-}
-
-void Server::remove(int fd) {
-    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
-    handlers_.erase(fd);
+    return 0; // cells, helpers, guarded ones too, and the twin end with us (PR_SET_PDEATHSIG)
 }
 
 // --- clients --------------------------------------------------------------------------------------------------------
@@ -119,7 +110,7 @@ void Server::accept_client() {
     if (!peer || peer->uid != 0)
         return;
     const int fd = client.get();
-    if (add(fd, [this, fd](std::uint32_t events) { on_client(fd, events); }))
+    if (loop_.add(fd, [this, fd](std::uint32_t events) { on_client(fd, events); }))
         clients_[fd] = Client{std::move(client), {}};
 }
 
@@ -140,7 +131,7 @@ void Server::on_client(int fd, std::uint32_t events) {
 }
 
 void Server::disconnect(int fd) {
-    remove(fd);
+    loop_.remove(fd);
     clients_.erase(fd);
     // A start whose answer nobody will hear must not become a container that nobody knows.
     for (auto& [id, process] : processes_)
@@ -176,7 +167,7 @@ void Server::tell(int client, const wire::Writer& message, std::span<const int> 
     for (const int fd : fds)
         waiting.fds.emplace_back(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
     queue.push_back(std::move(waiting));
-    want(client, EPOLLIN | EPOLLOUT);
+    loop_.want(client, EPOLLIN | EPOLLOUT);
 }
 
 // Sends what has been waiting for the client to read.
@@ -190,14 +181,7 @@ void Server::flush(int fd) {
             return disconnect(fd);
         queue.pop_front();
     }
-    want(fd, EPOLLIN);
-}
-
-void Server::want(int fd, std::uint32_t events) {
-    epoll_event event{};
-    event.events = events;
-    event.data.fd = fd;
-    ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event);
+    loop_.want(fd, EPOLLIN);
 }
 
 void Server::tell_all(const wire::Writer& message, std::span<const int> fds) {
@@ -274,6 +258,14 @@ void Server::handle(int client, os::Message message) {
             return answer(client, sequence, Result<void>(std::unexpected(pid.error())));
         return tell(client, keeper_message(KeeperKind::spawned, sequence).i32(*pid));
     }
+    case KeeperKind::guard: {
+        const auto pid = guards_->guard(name, std::move(message.fds));
+        if (!pid)
+            return answer(client, sequence, Result<void>(std::unexpected(pid.error())));
+        return tell(client, keeper_message(KeeperKind::spawned, sequence).i32(*pid));
+    }
+    case KeeperKind::affinity:
+        return answer(client, sequence, change_affinity(name, request.other));
     case KeeperKind::discard:
         if (const auto found = cells_.find(name); found != cells_.end())
             discard(found->second);
@@ -286,7 +278,7 @@ void Server::handle(int client, os::Message message) {
     }
     case KeeperKind::shut_down:
         answer(client, sequence, {});
-        stopping_ = true;
+        loop_.stop();
         return;
     default: // no request
         return malformed();
@@ -355,7 +347,10 @@ Result<void> Server::prepare(int client, const std::string& name, std::uint32_t 
     }
     const int fd = cell.pidfd.get();
     cells_.emplace(name, Spare{std::move(cell), client, std::move(network), std::move(cgroup), std::move(ids)});
-    if (auto added = add(fd, [this, name](std::uint32_t) { on_cell_ended(name); }); !added) {
+    auto added = loop_.add(fd, [this, name](std::uint32_t) { on_cell_ended(name); });
+    if (added)
+        added = loop_.add(cells_.at(name).cell.control.get(), [this, name](std::uint32_t) { on_cell_report(name); });
+    if (!added) {
         discard(cells_.at(name));
         (void) os::wait_ended(fd, 1000);
         on_cell_ended(name);
@@ -369,6 +364,19 @@ void Server::discard(const Spare& spare) {
     ::shutdown(spare.cell.control.get(), SHUT_WR);
 }
 
+// What a cell says before its launch: that its prelude failed, and why, for whoever wants to launch in it.
+void Server::on_cell_report(const std::string& name) {
+    const auto found = cells_.find(name);
+    if (found == cells_.end())
+        return;
+    const int control = found->second.cell.control.get();
+    const auto word = hear(control);
+    if (word.closed)
+        loop_.remove(control);
+    if (word.report && word.report->kind == launch::ReportKind::failed && failed_cells_.size() < kMaxCells)
+        failed_cells_[name] = {word.report->step, word.report->value};
+}
+
 void Server::on_cell_ended(const std::string& name) {
     const auto found = cells_.find(name);
     if (found == cells_.end())
@@ -376,16 +384,10 @@ void Server::on_cell_ended(const std::string& name) {
     const auto& cell = found->second.cell;
     if (const auto result = os::reap(cell.pidfd.get()); result && !result->changed)
         return; // an event of an older descriptor with the same number
-    remove(cell.pidfd.get());
-    // Why its prelude failed, for whoever wants to launch in it.
-    pollfd waiting{cell.control.get(), POLLIN, 0};
-    if (failed_cells_.size() < kMaxCells && ::poll(&waiting, 1, 0) > 0)
-        if (const auto message = os::receive_message(cell.control.get(), sizeof(launch::Report)); message) {
-            launch::Report report{};
-            if (launch::read_report(message->bytes.data(), message->bytes.size(), report) &&
-                report.kind == launch::ReportKind::failed)
-                failed_cells_[name] = {report.step, report.value};
-        }
+    loop_.remove(cell.pidfd.get());
+    while (loop_.has(cell.control.get()) && has_word(cell.control.get()))
+        on_cell_report(name);
+    loop_.remove(cell.control.get());
     cells_.erase(found);
     tell_all(keeper_message(KeeperKind::cell_lost, 0).text(name));
 }
@@ -410,7 +412,8 @@ Result<void> Server::launch(int client, std::uint32_t sequence, const std::strin
     if (spare.cgroup)
         store_["cgroup/" + id].push_back(std::move(spare.cgroup));
     cells_.erase(found);
-    remove(spare.cell.pidfd.get());
+    loop_.remove(spare.cell.pidfd.get());
+    loop_.remove(spare.cell.control.get());
     return start(client, sequence, id, "", std::move(spare), std::move(fds), monotonic_ns());
 }
 
@@ -444,8 +447,8 @@ Result<void> Server::start(int client, std::uint32_t sequence, std::string id, s
     const auto started = [&]() -> Result<void> {
         if (fds.empty())
             return fail_errno("launch without a plan", EINVAL);
-        TRY(add(process.cell.control.get(), [this, id](std::uint32_t) { on_report(id); }));
-        TRY(add(process.cell.pidfd.get(), [this, id](std::uint32_t) { on_ended(id); }));
+        TRY(loop_.add(process.cell.control.get(), [this, id](std::uint32_t) { on_report(id); }));
+        TRY(loop_.add(process.cell.pidfd.get(), [this, id](std::uint32_t) { on_ended(id); }));
         auto sent = send_plan(process.cell, fds, true);
         if (!sent && (sent.error().sys_errno == EPIPE || sent.error().sys_errno == ECONNRESET))
             return {}; // it has ended: its last words say why, or on_ended() does
@@ -454,8 +457,8 @@ Result<void> Server::start(int client, std::uint32_t sequence, std::string id, s
     if (!started) { // ends as an unknown child; nothing was reported
         process.client = -1;
         process.phase = ContainerPhase::exited;
-        remove(process.cell.control.get());
-        remove(process.cell.pidfd.get());
+        loop_.remove(process.cell.control.get());
+        loop_.remove(process.cell.pidfd.get());
         (void) os::send_signal(process.cell.pidfd.get(), SIGKILL);
         (void) os::wait_ended(process.cell.pidfd.get(), 1000);
         (void) os::reap(process.cell.pidfd.get());
@@ -483,26 +486,44 @@ void Server::start_failed(Process& process, std::uint32_t step, int error) {
     (void) os::send_signal(process.cell.pidfd.get(), SIGKILL); // it ends by itself; this makes sure
 }
 
+// The next word of an init. A listener goes where it belongs. Never waits: an event may be one of an older descriptor
+// with the same number.
+Server::Word Server::hear(int control) {
+    if (!has_word(control))
+        return {};
+    auto message = os::receive_message(control, sizeof(launch::Report));
+    // One that ended without reading its plan: the reset comes first, once, and its last words lie behind it.
+    if (!message && message.error().sys_errno == ECONNRESET)
+        message = os::receive_message(control, sizeof(launch::Report));
+    if (!message || message->peer_closed)
+        return {.closed = true, .report = {}};
+    launch::Report report{};
+    if (!launch::read_report(message->bytes.data(), message->bytes.size(), report))
+        return {}; // no word of ours
+    if (report.kind != launch::ReportKind::listener)
+        return {.report = report};
+    if (message->fds.size() == 1)
+        listeners_.add(report.received_ns, std::move(message->fds.front()));
+    return {};
+}
+
 // What init says on its control socket; at its end, what the lack of a word means.
 void Server::on_report(const std::string& id) {
     const auto found = processes_.find(id);
     if (found == processes_.end())
         return;
     Process& process = found->second;
-    auto message = os::receive_message(process.cell.control.get(), sizeof(launch::Report));
-    // One that ended without reading its plan: the reset comes first, once, and its last words lie behind it.
-    if (!message && message.error().sys_errno == ECONNRESET)
-        message = os::receive_message(process.cell.control.get(), sizeof(launch::Report));
-    if (!message || message->peer_closed) {
-        remove(process.cell.control.get());
+    const auto word = hear(process.cell.control.get());
+    if (word.closed) {
+        loop_.remove(process.cell.control.get());
         // An exec that closed its socket without a complaint has been executed (close-on-exec).
         if (process.is_exec() && process.phase == ContainerPhase::starting && process.client >= 0)
             started(process, 0, 0, monotonic_ns());
         return;
     }
-    launch::Report report{};
-    if (!launch::read_report(message->bytes.data(), message->bytes.size(), report))
-        return; // no word of ours
+    if (!word.report)
+        return;
+    const auto& report = *word.report;
     switch (report.kind) {
     case launch::ReportKind::started:
         if (process.phase == ContainerPhase::starting)
@@ -516,6 +537,8 @@ void Server::on_report(const std::string& id) {
         process.status = report.value;
         process.told_status = true;
         break;
+    case launch::ReportKind::listener:
+        break;
     }
 }
 
@@ -523,10 +546,7 @@ void Server::on_ended(const std::string& id) {
     // The last words of init may still be in the socket: they come first.
     for (auto found = processes_.find(id); found != processes_.end(); found = processes_.find(id)) {
         const int control = found->second.cell.control.get();
-        if (!handlers_.contains(control))
-            break;
-        char peek = 0;
-        if (::recv(control, &peek, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN)
+        if (!loop_.has(control) || !has_word(control))
             break;
         on_report(id);
     }
@@ -537,9 +557,9 @@ void Server::on_ended(const std::string& id) {
     const auto result = os::reap(process.cell.pidfd.get());
     if (result && !result->changed)
         return;
-    remove(process.cell.pidfd.get());
-    if (handlers_.contains(process.cell.control.get()))
-        remove(process.cell.control.get());
+    loop_.remove(process.cell.pidfd.get());
+    if (loop_.has(process.cell.control.get()))
+        loop_.remove(process.cell.control.get());
     process.cell.control.reset();
     logs_.forget(id);
     if (!process.told_status)
@@ -564,6 +584,46 @@ Result<void> Server::signal(const std::string& id, int number) {
     if (found->second.phase == ContainerPhase::exited)
         return {};
     return os::send_signal(found->second.cell.pidfd.get(), number);
+}
+
+Result<pid_t> Server::spawn(const std::string& name, std::vector<UniqueFd> fds) {
+    if (fds.size() != 3)
+        return fail_errno("spawn '" + name + "'", EINVAL);
+    const int listener = fds[1].get();
+    auto child = TRY(start_helper({.name = name,
+                                   .host_mounts = home_.host_mounts.get(),
+                                   .program = fds[0].get(),
+                                   .log = fds[2].get(),
+                                   .fds = {&listener, 1}}));
+    const int fd = child.pidfd.get();
+    TRY(loop_.add(fd, [this, fd](std::uint32_t) { on_helper_ended(fd); }));
+    const auto pid = child.pid;
+    helpers_[fd] = Helper{name, pid, std::move(child.pidfd)};
+    return pid;
+}
+
+void Server::on_helper_ended(int fd) {
+    const auto found = helpers_.find(fd);
+    if (found == helpers_.end())
+        return;
+    const auto result = os::reap(fd);
+    if (result && !result->changed)
+        return;
+    loop_.remove(fd);
+    const auto message =
+        keeper_message(KeeperKind::helper_exited, 0).text(found->second.name).i32(result ? result->status : 0);
+    helpers_.erase(found);
+    tell_all(message);
+}
+
+Result<void> Server::change_affinity(const std::string& id, const std::string& mask) {
+    const auto cpus = launch::read_mask(mask.c_str(), mask.size());
+    if (cpus.size == 0)
+        return fail_errno("a mask of CPUs", EINVAL);
+    const auto cgroup = store_.find("cgroup/" + id);
+    if (cgroup == store_.end())
+        return fail_errno("the cgroup of '" + id + "'", ENOENT);
+    return set_affinity(cgroup->second.front().get(), cpus);
 }
 
 // What was kept for a container: its network namespace, its cgroup, its listeners.

@@ -11,15 +11,18 @@
 #include "base/unique_fd.h"
 #include "keeper/bootstrap.h"
 #include "keeper/cell.h"
+#include "keeper/guards.h"
+#include "keeper/listeners.h"
 #include "keeper/log_cap.h"
+#include "keeper/loop.h"
 #include "keeper/slices.h"
+#include "launch/format.h"
 #include "os/process.h"
 #include "os/socket.h"
 #include "wire/keeper_protocol.h"
 
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -73,16 +76,17 @@ private:
         std::uint32_t step;
         int error;
     };
-    using Handler = std::function<void(std::uint32_t events)>;
+    // What init said on its socket.
+    struct Word {
+        bool closed = false;
+        std::optional<launch::Report> report; // none: nothing that is not done already
+    };
 
-    Server() = default;
-    [[nodiscard]] Result<void> add(int fd, Handler handler);
-    void remove(int fd);
+    explicit Server(Loop loop) : loop_(std::move(loop)) {}
 
     void accept_client();
     void on_client(int fd, std::uint32_t events);
     void flush(int fd);
-    void want(int fd, std::uint32_t events);
     void disconnect(int fd);
     void tell(int client, const wire::Writer& message, std::span<const int> fds = {});
     void tell_all(const wire::Writer& message, std::span<const int> fds = {});
@@ -105,21 +109,24 @@ private:
     void end_anchor(const std::string& id);
     void on_anchor_ended(const std::string& id, int fd);
     [[nodiscard]] Result<pid_t> spawn(const std::string& name, std::vector<UniqueFd> fds);
+    [[nodiscard]] Result<void> change_affinity(const std::string& id, const std::string& mask);
 
+    [[nodiscard]] Word hear(int control);
     void on_report(const std::string& id);
     void on_ended(const std::string& id);
+    void on_cell_report(const std::string& name);
     void on_cell_ended(const std::string& name);
     void discard(const Spare& spare);
     void on_helper_ended(int fd);
     void started(Process& process, std::uint64_t received_ns, std::uint64_t rooted_ns, std::uint64_t executed_ns);
     void start_failed(Process& process, std::uint32_t step, int error);
 
+    Loop loop_;
     Home home_;
-    UniqueFd init_, listener_, epoll_;
+    UniqueFd init_, listener_;
     Cloner cloner_;
     Slices slices_;
     LogCap logs_;
-    std::map<int, std::shared_ptr<Handler>> handlers_;
     std::map<int, Client> clients_;
     std::map<std::string, Spare> cells_;
     std::map<std::string, PreludeFailure> failed_cells_; // why a cell is gone, until somebody asks for it
@@ -127,7 +134,8 @@ private:
     std::map<std::string, std::vector<UniqueFd>> store_;
     std::map<int, Helper> helpers_;         // by pidfd
     std::map<std::string, Anchor> anchors_; // by container
-    bool stopping_ = false;
+    Listeners listeners_{loop_};
+    std::optional<Guards> guards_; // always there once made
 };
 
 } // namespace squish::keeper

@@ -38,6 +38,9 @@ enum class StepKind : std::uint16_t {
     attach_beneath = 9, // a=slot of a staged folder, b=slot of a mount, text1=name: attach the mount there
     mask = 12,       // a=slot of an attached tree, b=slot of a staged folder, text1=path beneath the tree: covered by
                      // kEmptyFile or kEmptyFolder of b; a path that is not there needs no cover
+    cover = 21,      // a=slot of an attached tree, b=slot of a staged folder, text1=path beneath the tree: covered by
+                     // what is at text2 beneath the folder, flags & kMayMiss: if there is anything; a path that is not
+                     // in the tree needs no cover
     freeze = 13,     // a=slot of an attached tree, text1=path beneath: read-only from here; needs to be there no more
     write = 14,      // a=slot of a folder, text1=path beneath, text2=what is written into that file
     new_cgroup = 15, // a=slot: cgroup2 as init's cgroup namespace shows it, read-only
@@ -56,6 +59,10 @@ enum class StepKind : std::uint16_t {
     loopback = 34,    // bring lo up (an own network namespace made by clone)
     no_dump = 35,     // PR_SET_DUMPABLE 0 for init
     keyring = 36,     // an anonymous session keyring, empty; fine where the kernel has no keys
+    // c=key, not 0: sysinfo(2) of this process and all that it starts is answered by whoever has the listener, which
+    // goes to the keeper (ReportKind::listener); flags & kMayFail: not where seccomp(2) refuses that. Once for a
+    // process.
+    notify = 37,
 
     // --- the payload; these only collect, `run` or `become` acts -----------------------------------------------------
     argument = 48,       // text1
@@ -69,6 +76,7 @@ enum class StepKind : std::uint16_t {
     seccomp = 56,        // a=slot of a sealed memfd with struct sock_filter[], b=SECCOMP_FILTER_FLAG_*
     pass = 57,           // a=slot: the payload gets it as the next of 3, 4, … (sd_listen_fds(3))
     scope = 58,          // c=LANDLOCK_SCOPE_*: what the payload reaches of that kind is its own
+    affinity = 59,       // text1=mask of the CPUs that the payload may run on, as read_mask() takes it
     run = 64,            // text1=command: fork; the child becomes the payload (PID 2), init stays as PID 1
     become = 65,         // text1=command: this very process becomes the payload (`squish exec`)
     leave = 66,          // nothing is executed: what was done was all (layers of a container that runs)
@@ -85,6 +93,36 @@ constexpr std::uint64_t device_number(std::uint32_t major, std::uint32_t minor) 
 inline constexpr std::uint16_t kMayExist = 1; // directory, file: one that is there already is fine
 inline constexpr std::uint16_t kKeepGroups = 1;
 inline constexpr std::uint16_t kNoLinks = 1; // attach: a path with a link in it is an error
+inline constexpr std::uint16_t kMayMiss = 1; // cover: no cover there is fine
+inline constexpr std::uint16_t kMayFail = 1; // notify: a kernel without it, or one who listens already, is fine
+
+// A mask of CPUs as sched_setaffinity(2) takes it: CPU n is bit n % 8 of byte n / 8. In text two hexadecimal digits a
+// byte, the first byte first: "0f" is CPUs 0 to 3, "0001" is CPU 8.
+struct CpuMask {
+    std::uint32_t size = 0; // in bytes; 0: no mask
+    unsigned char bytes[128];
+};
+
+// Size 0 where the text is no mask, holds no CPU, or is longer than a mask may be.
+[[nodiscard]] constexpr CpuMask read_mask(const char* text, std::size_t size) {
+    CpuMask out{};
+    if (size % 2 != 0 || size / 2 > sizeof out.bytes)
+        return out;
+    bool any = false;
+    for (std::size_t i = 0; i < size; ++i) {
+        const char digit = text[i];
+        const int value = digit >= '0' && digit <= '9'   ? digit - '0'
+                          : digit >= 'a' && digit <= 'f' ? digit - 'a' + 10
+                                                         : -1;
+        if (value < 0)
+            return out;
+        any |= value != 0;
+        out.bytes[i / 2] = static_cast<unsigned char>(out.bytes[i / 2] << 4 | value);
+    }
+    if (any)
+        out.size = static_cast<std::uint32_t>(size / 2);
+    return out;
+}
 
 struct PlanHeader {
     std::uint32_t magic;
@@ -172,6 +210,8 @@ enum class ReportKind : std::uint32_t {
     started = 1, // the payload has been executed; value = its pid inside
     failed = 2,  // step `step` failed with errno `value`
     exited = 3,  // the payload ended; value = its wait status. Init exits right after.
+    // A step `notify`: received_ns = its key, all behind it 0; with the listener (seccomp_unotify(2)) as a descriptor.
+    listener = 4,
 };
 
 // `value` of a failed `run` or `become`: errno + kPart * the part of it that failed.
@@ -184,7 +224,8 @@ enum RunPart : std::int32_t {
     kPrivileges = 4,
     kWorkFolder = 5,
     kFilter = 6,
-    kScope = 7
+    kScope = 7,
+    kAffinity = 8
 };
 
 struct Report {
@@ -201,7 +242,10 @@ struct Report {
     if (size != sizeof report)
         return false;
     __builtin_memcpy(&report, bytes, sizeof report);
-    if (report.magic != kMagic || report.kind < ReportKind::started || report.kind > ReportKind::exited)
+    if (report.magic != kMagic || report.kind < ReportKind::started || report.kind > ReportKind::listener)
+        return false;
+    if (report.kind == ReportKind::listener &&
+        (report.received_ns == 0 || report.value != 0 || report.rooted_ns != 0 || report.executed_ns != 0))
         return false;
     out = report;
     return true;

@@ -16,6 +16,7 @@ bool read_fields(Reader& in, KeeperRequest& out) {
         return out.cell_kind <= (cell_kind::kHostNetwork | cell_kind::kOwnIds | cell_kind::kOwnCgroup);
     case KeeperKind::launch:
     case KeeperKind::exec:
+    case KeeperKind::affinity:
         out.name = in.text();
         out.other = in.text();
         return true;
@@ -30,6 +31,7 @@ bool read_fields(Reader& in, KeeperRequest& out) {
     case KeeperKind::spawn:
     case KeeperKind::discard:
     case KeeperKind::anchor:
+    case KeeperKind::guard:
         out.name = in.text();
         return true;
     case KeeperKind::watch_log:
@@ -93,6 +95,10 @@ bool read_fields(Reader& in, KeeperReply& out) {
         return true;
     case KeeperKind::cell_lost:
         out.text = in.text();
+        return true;
+    case KeeperKind::guarded:
+        out.text = in.text();
+        out.pid = in.i32();
         return true;
     default:
         return false;

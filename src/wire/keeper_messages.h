@@ -15,7 +15,7 @@ struct KeeperRequest {
     std::uint32_t sequence = 0;
     bool sound = false;
     std::string name;            // the first text: a cell, the id of a container or an exec, what is kept, a helper
-    std::string other;           // launch: the cell; exec: the exec's id
+    std::string other;           // launch: the cell; exec: the exec's id; affinity: the mask
     std::uint32_t version = 0;   // hello
     std::uint32_t cell_kind = 0; // prepare: a sum of cell_kind
     std::int32_t signal = 0;     // signal
@@ -32,7 +32,7 @@ struct KeeperReply {
     std::string uid_map, gid_map; // hello_done
     bool single_id = false;
     std::uint32_t slices = 0;
-    std::int32_t pid = 0;    // hello_done, launched, spawned, container
+    std::int32_t pid = 0;    // hello_done, launched, spawned, container, guarded
     std::int32_t status = 0; // exited, helper_exited, container: a wait status
     std::int32_t error = 0;  // error, failed_step: an errno (of a step: launch/format.h)
     std::uint32_t step = 0;  // failed_step

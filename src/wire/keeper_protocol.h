@@ -12,10 +12,15 @@
 
 namespace squish::wire {
 
-inline constexpr std::uint32_t kKeeperVersion = 3;
+inline constexpr std::uint32_t kKeeperVersion = 4;
 inline constexpr std::size_t kMaxKeeperMessage = 64 * 1024;
 inline constexpr std::size_t kMaxContainers = 4096; // what the keeper holds at once
 inline constexpr std::size_t kMaxStoredFds = 32768; // names of `put`
+inline constexpr std::size_t kMaxGuards = 16;
+// The guarded helper that gets the seccomp listeners of all cells: a SEQPACKET socket as its fd 3, ahead of what it is
+// given; on it one message per listener: u64 key (launch/format.h, `notify`), and the listener. Whenever it is started,
+// it gets all that are open.
+inline constexpr const char* kSysinfoServer = "squish-sysinfo";
 
 // clang-format off
 enum class KeeperKind : std::uint32_t {
@@ -40,6 +45,11 @@ enum class KeeperKind : std::uint32_t {
     watch_log = 13, // text id, u64 limit; fds: files                                  → done
     anchor = 14,    // text id: a process that only sleeps, for its cgroup              → spawned; fds: pidfd
                     // Ends with `forget`, with the keeper, and with the client where no container of that id was launched.
+    guard = 15,     // text helper name; fds: program, log file, then what it gets as 3, 4, …  → spawned (no fds)
+                    // Started again with the same whenever it ends, until the keeper ends. Of the same name: in place of
+                    // the old one, which is killed before; where the new one cannot be started, the old one is, again.
+    affinity = 16,  // text id, text mask (launch/format.h, `affinity`): of all that runs in the container's cgroup → done
+                    // ENOENT: no "cgroup/ID" is kept. EINVAL: no CPU of the mask may be used there.
 
     // answers
     done = 32,
@@ -55,6 +65,7 @@ enum class KeeperKind : std::uint32_t {
     exited = 65,        // text id or exec id, i32 wait status
     helper_exited = 66, // text name, i32 wait status
     cell_lost = 67,     // text cell
+    guarded = 68,       // text name, i32 pid: it had ended, and was started again
 };
 // clang-format on
 

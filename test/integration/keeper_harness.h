@@ -345,6 +345,20 @@ public:
         EXPECT_TRUE(staged) << staged.error().text();
         return staged && staged->fds.size() == 1 ? std::move(staged->fds[0]) : UniqueFd();
     }
+    // A folder of the host's, detached.
+    UniqueFd folder_mount(const std::string& folder) {
+        if (!fs::exists(at("rootfs/testbin")))
+            make_rootfs();
+        auto staged = ask_stager(
+            {{"op", "stage"},
+             {"rootfs", at("rootfs")},
+             {"mounts",
+              {{{"source", folder}, {"target", "/tmp"}, {"read_only", true}, {"nested", false}, {"label", "folder"}}}},
+             {"folders", wire::Json::array()},
+             {"files", wire::Json::array()}});
+        EXPECT_TRUE(staged) << staged.error().text();
+        return staged && staged->fds.size() == 2 ? std::move(staged->fds[1]) : UniqueFd();
+    }
     int isolated_network() {
         if (!network_) {
             auto made = ask_stager({{"op", "network.isolated"}});
@@ -374,6 +388,7 @@ public:
         return plan;
     }
     static constexpr std::size_t kPreludeSteps = 11;
+    static constexpr std::uint32_t kProc = launch::kOwnSlots, kDev = kProc + 1, kPts = kProc + 2;
 
     // A network namespace of a container's own, and the sysfs that shows it: a mount can be attached once.
     std::pair<UniqueFd, UniqueFd> new_network() {
@@ -401,7 +416,9 @@ public:
             fds);
         return outcome == "1 fds" ? "done" : outcome; // the cell's pidfd
     }
-    [[nodiscard]] launch::PlanBuilder launch_plan(const Payload& payload) const {
+    // `further` adds steps before the payload is run.
+    [[nodiscard]] launch::PlanBuilder
+    launch_plan(const Payload& payload, const std::function<void(launch::PlanBuilder&)>& further = [](auto&) {}) const {
         using launch::StepKind;
         launch::PlanBuilder plan;
         plan.add(StepKind::root, {.a = 0}, "root");
@@ -412,6 +429,7 @@ public:
         if (payload.clock)
             plan.add(StepKind::time_offset, {.a = kProc}, "clock");
         describe(plan, payload, 1, single_id_);
+        further(plan);
         plan.add(StepKind::run, {.text1 = payload.command}, "run");
         return plan;
     }
@@ -450,8 +468,6 @@ public:
     }
 
 private:
-    static constexpr std::uint32_t kProc = launch::kOwnSlots, kDev = kProc + 1, kPts = kProc + 2;
-
     Result<void> start(Ids ids) {
         const auto uids = ids == Ids::range ? id_map("/etc/subuid", ::getuid()) : "";
         const auto gids = ids == Ids::range ? id_map("/etc/subgid", ::getgid()) : "";

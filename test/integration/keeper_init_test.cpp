@@ -307,6 +307,73 @@ TEST_F(Init, TheClockOfAContainerStartsAtZero) {
     EXPECT_THAT(out.rest(), AnyOf("0\n", "1\n", "2\n"));
 }
 
+// --- covers
+// ------------------------------------------------------------------------------------------------------------
+
+class Cover : public Init {
+protected:
+    // A cell whose proc, before it becomes /proc, is covered from the folder "view": pairs of paths in proc and in
+    // view.
+    std::string prepare(const std::vector<std::pair<std::string, std::string>>& covers, std::uint16_t flags = 0) {
+        using launch::StepKind;
+        fs::create_directories(kept_.at("view/9/proc"));
+        fs::create_directories(kept_.at("view/9/bus"));
+        std::ofstream(kept_.at("view/9/proc/meminfo")) << "of the view\n";
+        std::ofstream(kept_.at("view/9/bus/inside")) << "of the folder\n";
+        std::error_code exists;
+        fs::create_symlink("proc", kept_.at("view/9/link"), exists);
+        auto prelude = Kept::prelude();
+        prelude.add(StepKind::stage, {.a = 0, .b = 4}, "hold the view");
+        prelude.add(StepKind::stage, {.a = Kept::kProc, .b = 2}, "hold proc");
+        for (const auto& [path, source] : covers)
+            prelude.add(StepKind::cover, {.flags = flags, .a = Kept::kProc, .b = 0, .text1 = path, .text2 = source},
+                        "cover");
+        prelude.add(StepKind::keep, {.a = 0, .b = Kept::kProc + 10}, "out of the way");
+        const auto plan = sealed(prelude);
+        const auto view = kept_.folder_mount(kept_.at("view"));
+        const auto outcome = client_.outcome(KeeperKind::prepare, [](wire::Writer& out) { out.text("cell").u32(0); },
+                                             {plan.get(), view.get(), kept_.isolated_network()});
+        return outcome == "1 fds" ? "done" : outcome;
+    }
+    std::string failure_of(const std::vector<std::pair<std::string, std::string>>& covers, std::uint16_t flags = 0) {
+        EXPECT_EQ(prepare(covers, flags), "done");
+        EXPECT_TRUE(client_.event(KeeperKind::cell_lost, "cell"));
+        return kept_.launch_in(client_, "cell", "one");
+    }
+    static std::string first_cover_failed(int error) {
+        return "step " + std::to_string(Kept::kPreludeSteps + 2) + " failed: " + std::to_string(error);
+    }
+};
+
+TEST_F(Cover, PutsFilesAndFoldersOfAViewOverThoseOfTheTree) {
+    ASSERT_EQ(prepare({{"meminfo", "9/proc/meminfo"}, {"bus", "9/bus"}, {"no-such-file", "9/proc/meminfo"}}), "done");
+    Pipe out;
+    const auto script =
+        "cat /proc/meminfo; ls /proc/bus; cat /proc/bus/inside; echo x > /proc/meminfo; grep -c processor "
+        "/proc/cpuinfo > /dev/null && echo uncovered; ls /stage 2> /dev/null";
+    ASSERT_EQ(kept_.launch_in(client_, "cell", "one", shell(script, out.writer())), "launched");
+    const auto text = out.rest();
+    EXPECT_THAT(text, StartsWith("of the view\ninside\nof the folder\n"));
+    EXPECT_THAT(text, HasSubstr("Read-only file system"));
+    EXPECT_THAT(text, HasSubstr("uncovered\n"));
+    EXPECT_EQ(read_file(kept_.at("view/9/proc/meminfo")), "of the view\n");
+}
+
+TEST_F(Cover, OneThatIsMissingIsAnErrorUnlessItMayBe) {
+    EXPECT_EQ(failure_of({{"meminfo", "9/proc/nothing"}}), first_cover_failed(ENOENT));
+    ASSERT_EQ(prepare({{"meminfo", "9/proc/nothing"}}, launch::kMayMiss), "done");
+    Pipe out;
+    ASSERT_EQ(kept_.launch_in(client_, "cell", "two", shell("cat /proc/meminfo", out.writer())), "launched");
+    EXPECT_THAT(out.rest(), HasSubstr("MemTotal:"));
+}
+
+TEST_F(Cover, NothingLeadsOutOfTheTreeOrTheView) {
+    EXPECT_EQ(failure_of({{"meminfo", "../rootfs/testbin"}}, launch::kMayMiss), first_cover_failed(EXDEV));
+    EXPECT_EQ(failure_of({{"meminfo", "9/link/meminfo"}}, launch::kMayMiss), first_cover_failed(ELOOP));
+    EXPECT_EQ(failure_of({{"self/status", "9/proc/meminfo"}}, launch::kMayMiss), first_cover_failed(ELOOP));
+    EXPECT_EQ(failure_of({{"bus", "9/proc/meminfo"}}), first_cover_failed(EINVAL)) << "a file over a folder";
+}
+
 // --- terminals
 // ---------------------------------------------------------------------------------------------------------
 

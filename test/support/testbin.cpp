@@ -20,8 +20,14 @@
 //   burn SECONDS                 uses a CPU
 //   forks MOST [SECONDS]         forks until it may not, at most so often: "forked N: EAGAIN"; keeps them so long
 //   direct-write FILE BYTES      writes past the page cache (O_DIRECT): "wrote BYTES in N ms"
+//   sysinfo | cpus | uptimes     what a program is told of the machine (machine.cpp)
+//   readers FILE COUNT SECONDS   so many read it again and again; every text must be whole
+//   hoard FILE COUNT SECONDS     opens it so often, reads the rest of each at the end
+//   nibble FILE                  reads it in every odd way
+//   told-sysinfo [lines]              what sysinfo(2) returns, as a number; "lines": once for every line of stdin
 //   exit-if FILE N               exits with N where FILE is there, else with 0
 #include "attacks.h"
+#include "machine.h"
 
 #include <algorithm>
 #include <arpa/inet.h>
@@ -46,6 +52,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysinfo.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -456,6 +463,24 @@ int cmd_become(const Args& args) {
     return complain(args[1]);
 }
 
+int cmd_told_sysinfo(const Args& args) {
+    const auto call = [] {
+        struct sysinfo info{};
+        const long result = syscall(SYS_sysinfo, &info); // of glibc's own function the result is not known to be kept
+        if (result < 0)
+            return complain("sysinfo");
+        std::printf("%ld\n", result);
+        std::fflush(stdout);
+        return 0;
+    };
+    if (args.empty())
+        return call();
+    for (int byte = getchar(); byte != EOF; byte = getchar())
+        if (byte == '\n' && call() != 0)
+            return 1;
+    return 0;
+}
+
 int cmd_call(const Args& args) {
     for (const auto& name : args) {
         const auto call = kCalls.at(name);
@@ -605,7 +630,14 @@ const std::map<std::string, int (*)(const Args&)> kCommands = {
     {"forks", cmd_forks},
     {"direct-write", cmd_direct_write},
     {"exit-if", cmd_exit_if},
+    {"told-sysinfo", cmd_told_sysinfo},
     {"burn", cmd_burn},
+    {"sysinfo", cmd_sysinfo},
+    {"cpus", cmd_cpus},
+    {"uptimes", cmd_uptimes},
+    {"readers", cmd_readers},
+    {"hoard", cmd_hoard},
+    {"nibble", cmd_nibble},
 };
 
 } // namespace

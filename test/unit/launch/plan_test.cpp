@@ -245,13 +245,43 @@ TEST(Reports, AreTakenByTheirSizeTheirMarkAndTheirKind) {
     EXPECT_EQ(got.executed_ns, 3U);
     Report none{};
     EXPECT_FALSE(read_report(&sent, sizeof sent - 1, none));
-    for (const auto& [magic, kind] : {std::pair{kMagic + 1, 3U}, std::pair{kMagic, 0U}, std::pair{kMagic, 4U}}) {
+    for (const auto& [magic, kind] : {std::pair{kMagic + 1, 3U}, std::pair{kMagic, 0U}, std::pair{kMagic, 5U}}) {
         auto other = sent;
         other.magic = magic;
         other.kind = static_cast<ReportKind>(kind);
         EXPECT_FALSE(read_report(&other, sizeof other, none)) << magic << ' ' << kind;
     }
     EXPECT_EQ(none.magic, 0U) << "what is refused leaves nothing";
+}
+
+TEST(Reports, OfAListenerHoldItsKeyAndNothingElse) {
+    const Report sent{kMagic, ReportKind::listener, 12, 0, 8192 * 3 + 5, 0, 0};
+    Report got{};
+    ASSERT_TRUE(read_report(&sent, sizeof sent, got));
+    EXPECT_EQ(got.received_ns, 8192U * 3 + 5);
+    const auto refused = [&](auto change) {
+        auto other = sent;
+        change(other);
+        return !read_report(&other, sizeof other, got);
+    };
+    EXPECT_TRUE(refused([](Report& report) { report.received_ns = 0; })) << "no view has the key 0";
+    EXPECT_TRUE(refused([](Report& report) { report.value = 1; }));
+    EXPECT_TRUE(refused([](Report& report) { report.rooted_ns = 1; }));
+    EXPECT_TRUE(refused([](Report& report) { report.executed_ns = 1; }));
+}
+
+TEST(CpuMasks, AreTwoDigitsAByte) {
+    const auto mask = [](std::string_view text) { return read_mask(text.data(), text.size()); };
+    const auto three = mask("0f0080");
+    ASSERT_EQ(three.size, 3U);
+    EXPECT_EQ(three.bytes[0], 0x0F);
+    EXPECT_EQ(three.bytes[1], 0);
+    EXPECT_EQ(three.bytes[2], 0x80) << "CPU 23";
+    EXPECT_EQ(mask(std::string(255, '0') + "1").size, sizeof three.bytes);
+    for (const auto* none : {"", "0", "1", "00", "0000", "0g", "g0", "FF", " 1", "0x01", "01 ", "-1"})
+        EXPECT_EQ(mask(none).size, 0U) << none;
+    EXPECT_EQ(mask(std::string(257, '0') + "1").size, 0U) << "more CPUs than a mask holds";
+    EXPECT_EQ(mask(std::string_view("01\0001", 5)).size, 0U);
 }
 
 } // namespace

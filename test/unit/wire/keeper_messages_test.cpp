@@ -21,6 +21,11 @@ TEST(KeeperRequests, AreReadByTheirKind) {
     EXPECT_EQ(read_keeper_request(message(KeeperKind::watch_log).text("id").u64(1 << 20).bytes()).limit, 1U << 20);
     EXPECT_EQ(read_keeper_request(message(KeeperKind::prepare).text("c").u32(7).bytes()).cell_kind, 7U);
     EXPECT_FALSE(read_keeper_request(message(KeeperKind::prepare).text("c").u32(8).bytes()).sound);
+    EXPECT_EQ(read_keeper_request(message(KeeperKind::guard).text("squish-procfs").bytes()).name, "squish-procfs");
+    const auto affinity = read_keeper_request(message(KeeperKind::affinity).text("id").text("0f").bytes());
+    EXPECT_TRUE(affinity.sound);
+    EXPECT_EQ(affinity.name + affinity.other, "id0f");
+    EXPECT_FALSE(read_keeper_request(message(KeeperKind::affinity).text("id").bytes()).sound);
     EXPECT_EQ(read_keeper_request(message(KeeperKind::hello).u32(3).bytes()).version, 3U);
     EXPECT_TRUE(read_keeper_request(message(KeeperKind::shut_down).bytes()).sound);
 }
@@ -35,7 +40,7 @@ TEST(KeeperRequests, ThatAreDamagedKeepTheirNumberForTheAnswer) {
     }
     EXPECT_FALSE(read_keeper_request(whole + "x").sound) << "more than there should be";
     EXPECT_FALSE(read_keeper_request(message(KeeperKind::shut_down).u32(1).bytes()).sound);
-    for (const auto kind : {0U, 15U, 32U, 64U, ~0U}) // none, unknown, an answer, an event
+    for (const auto kind : {0U, 17U, 32U, 68U, ~0U}) // none, unknown, an answer, an event
         EXPECT_FALSE(read_keeper_request(message(static_cast<KeeperKind>(kind)).text("x").bytes()).sound) << kind;
 }
 
@@ -55,6 +60,10 @@ TEST(KeeperReplies, AreReadByTheirKind) {
     const auto error = read_keeper_reply(message(KeeperKind::error).i32(2).text("take").bytes());
     EXPECT_EQ(error.text, "take");
     EXPECT_EQ(error.error, 2);
+    const auto guarded = read_keeper_reply(message(KeeperKind::guarded).text("squish-procfs").i32(42).bytes());
+    EXPECT_TRUE(guarded.sound);
+    EXPECT_EQ(guarded.text, "squish-procfs");
+    EXPECT_EQ(guarded.pid, 42);
     EXPECT_EQ(read_keeper_reply(message(KeeperKind::exited).text("id").i32(256).bytes()).status, 256);
 }
 
