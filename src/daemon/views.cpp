@@ -249,6 +249,10 @@ Json inspect_view(const ContainerInfo& container, const std::optional<IsolationI
                         {"ids", container.ids.own ? "own" : "user"},
                         {"ids_reason", container.ids.own ? Json(nullptr) : Json(container.ids.why)},
                         {"effective", isolation ? isolation_view(*isolation) : Json(nullptr)}};
+    body["procfs"] = {{"mode", container.procfs.shown ? "virtual" : "host"},
+                      {"sysinfo", container.procfs.sysinfo},
+                      {"reason", container.procfs.why.empty() ? Json(nullptr) : Json(container.procfs.why)},
+                      {"cpus", container.procfs.cpus.empty() ? Json(nullptr) : Json(container.procfs.cpus)}};
     body["resources"] = view(container.resources);
     body["limits"] = nullptr;
     if (!container.limits_driver.empty())

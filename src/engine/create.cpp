@@ -11,6 +11,7 @@
 #include "engine/impl.h"
 #include "engine/layers.h"
 #include "engine/own_ids.h"
+#include "engine/processors.h"
 
 #include "base/text.h"
 #include "os/file.h"
@@ -114,6 +115,8 @@ Result<HandOver> make_hand_over(plan::ContainerPlan plan, const Record& record, 
     for (const auto& kind : *kinds)
         folders.push_back(kind == "folder");
     plan.environment = record.environment;
+    plan.view = record.view != 0;
+    plan.affinity = affinity_text(parse_processors(record.info.procfs.cpus));
     if (record.filter)
         plan.filter = record.filter->flags;
     HandOver out;
@@ -271,6 +274,8 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request, const s
               plan::plan_container(request.file, planned, info.id, info.name, machine, record->folder));
     CO_TRY(choose_filter(*record, request.file.security));
     CO_TRY(choose_ids(*record, plan, request));
+    CO_TRY(co_await choose_view(record));
+    choose_cpus(*record);
     info.command = command_line(plan.arguments);
     record->environment = plan.environment;
     if (request.io.console &&
@@ -285,6 +290,8 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request, const s
     CellKind kind;
     kind.mode = mode;
     kind.networks = networks;
+    kind.view = info.procfs.shown;
+    kind.sysinfo = info.procfs.sysinfo;
     keep_for_restart(*record, request, layers);
     CO_TRY_TO(const auto limiting, co_await make_cgroup(record));
     kind.cgroup = record->cgroup.leaf();
@@ -292,6 +299,7 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request, const s
     if (info.ids.own)
         adapt_environment(request.file, record->environment);
     take_place(*record, std::move(cell.network));
+    record->view = std::exchange(cell.view, 0);
     if (mode == NetworkMode::bridge && request.file.network.host_loopback)
         if (auto allowed = co_await ground_->allow_host_loopback(record->network.number); !allowed) {
             ground_->discard(std::move(cell));
@@ -358,6 +366,7 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request, const s
     }
 
     // 6: from here on it lives or has failed
+    show(*record, 0);
     KeeperClient::FailedStep failed;
     Result<Launched> launched = fail(ErrorKind::unavailable, "the keeper is gone", "try again");
     if (auto* keeper = ground_->keeper())
@@ -383,6 +392,7 @@ Task<void> Engine::Impl::start(RecordPtr record, CreateRequest& request, const s
             explain_step(own < steps.size() ? steps.descriptions()[own] : "start the container", failed.error));
     }
     info.pid = launched->pid;
+    show(*record, info.pid);
     info.started_at = now_microseconds();
     info.state = ContainerState::running;
     ++record->run;
@@ -420,6 +430,7 @@ void Engine::Impl::take_back(const RecordPtr& record) {
     for (const auto& listener : record->listeners)
         stop_listening(listener.get());
     record->listeners.clear();
+    drop_view(*record);
     asio::co_spawn(executor_, leave_network(record, std::chrono::milliseconds(0)), asio::detached);
     if (ground_->keeper())
         ground_->keeper()->forget(record->info.id);

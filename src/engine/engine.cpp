@@ -52,6 +52,7 @@ Engine::Impl::Impl(asio::io_context& loop, Paths paths, EngineConfig config)
             .keeper_lost = [this] { on_keeper_lost(); },
             .forwarder_started = [this] { asio::co_spawn(executor_, republish(), asio::detached); },
             .hosts = [this](std::uint32_t network) { return hosts_of(network); },
+            .views = [this] { return views_in_use(); },
         });
 }
 

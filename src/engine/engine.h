@@ -144,6 +144,14 @@ struct IdsInfo {
     std::string why;  // it has the user's: "[run] user is given"
 };
 
+// What it is shown of the machine in /proc, /sys and by sysinfo(2).
+struct ProcfsInfo {
+    bool shown = false;   // its own figures and times; else the host's
+    bool sysinfo = false; // by sysinfo(2), too
+    std::string why;      // one of the two is not so: "[procfs] mode = \"host\""
+    std::string cpus;     // that it runs on, "0-2,5"; empty: all
+};
+
 struct ContainerInfo {
     std::string id, name;
     ContainerState state = ContainerState::created;
@@ -160,6 +168,7 @@ struct ContainerInfo {
     std::vector<LayerInfo> layers;
     SeccompInfo seccomp;
     IdsInfo ids;
+    ProcfsInfo procfs;
     ResourceSpec resources;                 // in effect: those of the squishfile, and what `update` made of them
     std::string limits_driver, cgroup;      // "systemd", "direct"; the absolute path; empty without limits
     std::uint32_t restarts = 0;             // how often it was started again

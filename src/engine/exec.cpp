@@ -3,6 +3,7 @@
 #include "engine/explain.h"
 #include "engine/impl.h"
 #include "engine/own_ids.h"
+#include "engine/processors.h"
 
 #include "base/text.h"
 #include "os/file.h"
@@ -73,6 +74,8 @@ Task<std::string> Engine::Impl::exec(std::string id, ExecRequest request) {
     plan.capabilities = plan::capability_bits(record->info.file.security.capabilities);
     plan.network = record->info.file.network.mode;
     plan.machine = machine_;
+    plan.sysinfo = record->info.procfs.sysinfo ? record->view : 0;
+    plan.affinity = affinity_text(parse_processors(record->info.procfs.cpus));
     if (machine_.single_id && (plan.user.uid != 0 || plan.user.gid != 0))
         co_return fail(ErrorKind::unsupported, "only one id is mapped for this account: no other user can be had",
                        "give it a range in /etc/subuid and /etc/subgid");
@@ -105,6 +108,11 @@ Task<std::string> Engine::Impl::exec(std::string id, ExecRequest request) {
             co_return std::unexpected(explain_run(plan.command.front(), plan.work_folder, failed.error));
         co_return std::unexpected(explain_step(
             failed.step < steps.size() ? steps.descriptions()[failed.step] : "join the container", failed.error));
+    }
+    if (execs_.contains(exec_id)) { // it has not ended yet
+        exec->view = record->view;
+        exec->pid = launched->pid;
+        show_exec(exec->view, 0, exec->pid);
     }
     co_return exec_id;
 }

@@ -40,6 +40,8 @@ Error explain_run(const std::string& command, const std::string& work_folder, in
         return failed("install the payload's seccomp filter");
     case launch::kScope:
         return failed("keep the payload from the host's abstract sockets (Landlock)");
+    case launch::kAffinity:
+        return failed("run on the CPUs of the container");
     case launch::kExecute:
         break;
     }

@@ -98,9 +98,13 @@ Task<void> Ground::connect_keeper(UniqueFd socket) {
                         const auto lost = std::ranges::find(cells, name, &PreparedCell::name);
                         if (lost == cells.end())
                             continue;
-                        release(std::exchange(lost->network, {}).number);
+                        take_back(std::move(*lost));
                         cells.erase(lost);
                     }
+                },
+            .guarded =
+                [](std::string name, pid_t pid) {
+                    spdlog::warn("{} has ended; the keeper has started it again, pid {}", name, pid);
                 },
             .closed = [this] { asio::co_spawn(executor_, on_keeper_closed(keeper_number_), asio::detached); },
         });
@@ -192,7 +196,7 @@ void Ground::lose_keeper() {
     end_uplink(to_loopback_);
     host_loopback_.clear();
     host_loopback_told_.clear();
-    preludes_.clear();
+    views_.reset();
     if (std::exchange(lost_number_, keeper_number_) != keeper_number_)
         events_.keeper_lost();
 }
@@ -636,67 +640,152 @@ std::vector<pid_t> Ground::cloners() const {
     return pids;
 }
 
+// --- what containers are shown
+// ------------------------------------------------------------------------------------------
+
+// One caller at a time; what fails is tried again by the next, since it may be a file's mode.
+Task<void> Ground::need_views() {
+    for (int attempt = 0; attempt < 3; ++attempt) {
+        CO_TRY(co_await need_stager());
+        if (views_)
+            co_return Result<void>{};
+        auto started = co_await once(views_gate_, [this]() -> Task<void> { return start_views(); });
+        CO_TRY(std::move(started));
+    }
+    co_return fail(ErrorKind::unavailable, "what containers are shown of the machine cannot be had",
+                   "see '" + paths_.state + "/squish-procfs.log'");
+}
+
+// The servers are started anew even where they run: they may be another version's.
+Task<void> Ground::start_views() {
+    CO_TRY_TO(const auto memory, co_await view_memory());
+    CO_TRY_TO(auto views, Views::open(memory.table.get(), events_.views()));
+    // They read the table, and cannot write to it.
+    CO_TRY_TO(const auto table, os::open_file(os::fd_path(memory.table.get()), O_RDONLY));
+    std::vector<int> passed = list(memory.connection.get(), table.get(), memory.procfs_workbook.get());
+    CO_TRY(co_await guard("squish-procfs", std::move(passed)));
+    passed = list(table.get(), memory.sysinfo_workbook.get());
+    CO_TRY(co_await guard("squish-sysinfo", std::move(passed)));
+    views_ = std::move(views);
+    co_return Result<void>{};
+}
+
+// The keeper's, from an earlier squishd; else new.
+Task<ViewMemory> Ground::view_memory() {
+    constexpr const char* kKeptAs = "procfs";
+    if (!keeper_ || !stager_)
+        co_return fail(ErrorKind::unavailable, "the keeper is gone", "try again");
+    auto kept = co_await keeper_->take(kKeptAs);
+    if (kept && kept->size() == 4)
+        co_return ViewMemory{std::move((*kept)[0]), std::move((*kept)[1]), std::move((*kept)[2]),
+                             std::move((*kept)[3])};
+    if (!stager_)
+        co_return fail(ErrorKind::unavailable, "squish-stager is gone", "try again");
+    CO_TRY_TO(auto answer, co_await stager_->ask(to_request("procfs.up")));
+    if (answer.fds.size() != 1)
+        co_return fail(ErrorKind::unavailable, "malformed answer of squish-stager");
+    CO_TRY_TO(auto memory, make_view_memory(std::move(answer.fds.front())));
+    std::vector<int> fds =
+        list(memory.connection.get(), memory.table.get(), memory.procfs_workbook.get(), memory.sysinfo_workbook.get());
+    if (!keeper_)
+        co_return fail(ErrorKind::unavailable, "the keeper is gone", "try again");
+    CO_TRY(co_await keeper_->put(kKeptAs, std::move(fds)));
+    co_return memory;
+}
+
+Task<void> Ground::guard(std::string program, std::vector<int> passed) {
+    CO_TRY_TO(const auto binary, os::open_file(paths_.libexec + "/" + program, O_RDONLY));
+    CO_TRY_TO(const auto log,
+              os::open_file(paths_.state + "/" + program + ".log", O_WRONLY | O_CREAT | O_APPEND, 0600));
+    std::vector<int> fds = list(binary.get(), log.get());
+    fds.insert(fds.end(), passed.begin(), passed.end());
+    if (!keeper_)
+        co_return fail(ErrorKind::unavailable, "the keeper is gone", "try again");
+    CO_TRY(co_await keeper_->guard(std::move(program), std::move(fds)));
+    co_return Result<void>{};
+}
+
+void Ground::remove_view(procshare::Key key) {
+    if (key != 0 && views_)
+        views_->remove(key);
+}
+
 // --- cells
 // --------------------------------------------------------------------------------------------------------------
 
-Result<const Ground::Prelude*> Ground::prelude(const plan::Surroundings& surroundings) {
-    auto& prelude = preludes_[{surroundings.sysfs, surroundings.cgroup}];
-    if (!prelude.plan) {
-        const auto plan = plan::make_prelude(machine_, surroundings);
-        prelude.plan = TRY(os::sealed_memfd("squish-prelude", TRY(plan.bytes()), false));
-        prelude.descriptions = plan.descriptions();
-    }
-    return &prelude;
+Result<Ground::Prelude> Ground::prelude(const plan::Surroundings& surroundings) const {
+    const auto plan = plan::make_prelude(machine_, surroundings);
+    return Prelude{TRY(os::sealed_memfd("squish-prelude", TRY(plan.bytes()), false)), plan.descriptions()};
 }
 
 Task<PreparedCell> Ground::make_cell(CellKind kind) {
-    const auto mode = kind.mode;
     PreparedCell cell;
-    cell.name = "cell-" + random_hex(6);
-    cell.own_ids = kind.own_ids;
+    auto filled = co_await fill_cell(std::move(kind), &cell);
+    if (!filled) {
+        ids_used_up_ |= filled.error().sys_errno == EUSERS;
+        take_back(std::move(cell));
+        co_return std::unexpected(std::move(filled).error());
+    }
+    co_return cell;
+}
+
+// What it has taken so far is in `cell`, whatever comes of it.
+Task<void> Ground::fill_cell(CellKind kind, PreparedCell* cell) {
+    cell->name = "cell-" + random_hex(6);
+    cell->own_ids = kind.own_ids;
     std::uint32_t features = kind.own_ids ? wire::cell_kind::kOwnIds : 0;
     plan::Surroundings surroundings;
-    surroundings.sysfs = mode != NetworkMode::host;
+    surroundings.sysfs = kind.mode != NetworkMode::host;
     surroundings.cgroup = kind.cgroup >= 0;
-    CO_TRY_TO(const auto* const steps, prelude(surroundings));
-    cell.prelude = steps->descriptions;
-    std::vector<int> fds = list(steps->plan.get());
-    if (kind.cgroup >= 0)
+    std::vector<UniqueFd> mounts; // in the order of the prelude's slots
+    if (surroundings.sysfs) {
+        auto request = to_request(kind.mode == NetworkMode::bridge ? "network.slot" : "network.isolated");
+        if (kind.mode == NetworkMode::bridge)
+            request["networks"] = kind.networks;
+        CO_TRY_TO(auto answer, co_await stager_->ask(std::move(request)));
+        if (answer.fds.size() != 2)
+            co_return fail(ErrorKind::unavailable, "malformed answer of squish-stager");
+        if (kind.mode == NetworkMode::bridge) {
+            CO_TRY_TO(const auto number, wire::get_integer(answer.body, "slot"));
+            cell->network.number = static_cast<std::uint32_t>(number);
+            CO_TRY_TO(cell->network.attachments, read_attachments(answer.body, kind.networks));
+        }
+        cell->network.netns = NsFd(std::move(answer.fds[0]));
+        mounts.push_back(std::move(answer.fds[1]));
+    }
+    if (kind.view) {
+        cell->view = views_ ? views_->add() : 0;
+        if (cell->view == 0)
+            co_return fail(ErrorKind::unavailable, "no view of /proc and /sys is to be had", "try again");
+        cell->sysinfo = kind.sysinfo;
+        auto request = to_request("procfs.view");
+        request["key"] = cell->view;
+        if (!stager_)
+            co_return fail(ErrorKind::unavailable, "squish-stager is gone", "try again");
+        CO_TRY_TO(auto answer, co_await stager_->ask(std::move(request)));
+        if (answer.fds.size() != 1)
+            co_return fail(ErrorKind::unavailable, "malformed answer of squish-stager");
+        mounts.push_back(std::move(answer.fds.front()));
+        surroundings.view = true;
+        surroundings.sysinfo = kind.sysinfo ? cell->view : 0;
+    }
+    CO_TRY_TO(auto steps, prelude(surroundings));
+    cell->prelude = std::move(steps.descriptions);
+    std::vector<int> fds = list(steps.plan.get());
+    for (const auto& mount : mounts)
+        fds.push_back(mount.get());
+    if (kind.cgroup >= 0) {
         features |= wire::cell_kind::kOwnCgroup;
-    if (mode == NetworkMode::host) {
-        if (kind.cgroup >= 0)
-            fds.push_back(kind.cgroup);
-        auto prepared = co_await keeper_->prepare(cell.name, features | wire::cell_kind::kHostNetwork, std::move(fds));
-        ids_used_up_ |= !prepared && prepared.error().sys_errno == EUSERS;
-        CO_TRY_TO(cell.pidfd, std::move(prepared));
-        co_return cell;
-    }
-    auto request = to_request(mode == NetworkMode::bridge ? "network.slot" : "network.isolated");
-    if (mode == NetworkMode::bridge)
-        request["networks"] = kind.networks;
-    CO_TRY_TO(auto answer, co_await stager_->ask(std::move(request)));
-    if (answer.fds.size() != 2)
-        co_return fail(ErrorKind::unavailable, "malformed answer of squish-stager");
-    if (mode == NetworkMode::bridge) {
-        CO_TRY_TO(const auto number, wire::get_integer(answer.body, "slot"));
-        cell.network.number = static_cast<std::uint32_t>(number);
-        CO_TRY_TO(cell.network.attachments, read_attachments(answer.body, kind.networks));
-    }
-    cell.network.netns = NsFd(std::move(answer.fds[0]));
-    fds.push_back(answer.fds[1].get());
-    if (kind.cgroup >= 0)
         fds.push_back(kind.cgroup);
-    fds.push_back(cell.network.netns.get());
-    auto prepared = co_await keeper_->prepare(cell.name, features, std::move(fds));
-    if (!prepared) {
-        ids_used_up_ |= prepared.error().sys_errno == EUSERS;
-        const auto slot = cell.network.number;
-        cell.network = {};
-        release(slot);
-        co_return std::unexpected(std::move(prepared).error());
     }
-    cell.pidfd = std::move(*prepared);
-    co_return cell;
+    if (kind.mode == NetworkMode::host)
+        features |= wire::cell_kind::kHostNetwork;
+    else
+        fds.push_back(cell->network.netns.get());
+    if (!keeper_)
+        co_return fail(ErrorKind::unavailable, "the keeper is gone", "try again");
+    CO_TRY_TO(cell->pidfd, co_await keeper_->prepare(cell->name, features, std::move(fds)));
+    co_return Result<void>{};
 }
 
 Task<PreparedCell> Ground::take_cell(CellKind kind) {
@@ -705,6 +794,8 @@ Task<PreparedCell> Ground::take_cell(CellKind kind) {
     } else {
         CO_TRY(co_await need_stager());
     }
+    if (kind.view)
+        CO_TRY(co_await need_views());
     const bool plain = kind.cgroup < 0 && kind.mode == NetworkMode::bridge &&
                        kind.networks == std::vector<std::uint32_t>(1, kDefaultNetwork);
     auto& spares = spares_[kind.own_ids ? 1 : 0];
@@ -715,9 +806,10 @@ Task<PreparedCell> Ground::take_cell(CellKind kind) {
     while (plain && !spares.empty()) {
         auto cell = std::move(spares.front());
         spares.pop_front();
-        if (!os::has_ended(cell.pidfd.get())) // somebody may have killed it: the next one, then
+        const bool fits = (cell.view != 0) == kind.view && cell.sysinfo == kind.sysinfo;
+        if (fits && !os::has_ended(cell.pidfd.get())) // somebody may have killed it: the next one, then
             co_return cell;
-        release(std::exchange(cell.network, {}).number);
+        discard(std::move(cell));
     }
     co_return co_await make_cell(std::move(kind));
 }
@@ -747,7 +839,9 @@ asio::awaitable<void> Ground::refill_loop() {
         if (!kind.own_ids && !lacks(false))
             break;
         if (auto up = co_await need_network(); !up)
-            break; // the next start says why
+            break;                                            // the next start says why
+        kind.view = static_cast<bool>(co_await need_views()); // else containers are started without
+        kind.sysinfo = kind.view && check_listeners();
         const bool own_ids = kind.own_ids;
         auto cell = co_await make_cell(std::move(kind));
         if (cell)
@@ -768,15 +862,23 @@ std::size_t Ground::wanted_spares(bool own_ids) const {
 }
 
 void Ground::forget_spares() {
-    for (auto& spares : spares_)
+    for (auto& spares : spares_) {
+        for (const auto& cell : spares)
+            remove_view(cell.view);
         spares.clear();
+    }
 }
 
 void Ground::discard(PreparedCell cell) {
     if (keeper_)
         keeper_->discard(cell.name);
+    take_back(std::move(cell));
+}
+
+void Ground::take_back(PreparedCell cell) {
+    remove_view(cell.view);
     const auto slot = cell.network.number;
-    cell.network = {};
+    cell.network = {}; // before the slot: what is held of the namespace keeps it busy
     release(slot);
 }
 

@@ -11,6 +11,7 @@
 #include "async/helper_client.h"
 #include "engine/engine.h"
 #include "engine/keeper_client.h"
+#include "engine/views.h"
 #include "plan/launch_plan.h"
 
 #include <array>
@@ -42,6 +43,8 @@ struct CellKind {
     std::vector<std::uint32_t> networks; // of a bridge cell, {0} as a rule
     bool own_ids = false;                // a slice of the user's subordinate ids of its own
     int cgroup = -1;                     // where it is born; borrowed
+    bool view = false;                   // of /proc and /sys (engine/views.h)
+    bool sysinfo = false;                // with it: sysinfo(2) is answered by squish-sysinfo
 };
 
 struct PreparedCell {
@@ -49,6 +52,8 @@ struct PreparedCell {
     bool own_ids = false;
     Pidfd pidfd;
     NetworkSlot network;
+    procshare::Key view = 0; // 0: none
+    bool sysinfo = false;
     std::vector<std::string> prelude; // what its first steps were about
 };
 
@@ -60,6 +65,7 @@ public:
         std::function<void()> keeper_lost;
         std::function<void()> forwarder_started;                // empty: publish again
         std::function<wire::Json(std::uint32_t network)> hosts; // all that its name server is to know (squish-dns)
+        std::function<std::vector<procshare::Key>()> views;     // of containers that run
     };
     Ground(asio::any_io_executor executor, const Paths& paths, const EngineConfig& config, Events events);
 
@@ -71,6 +77,10 @@ public:
     [[nodiscard]] Task<void> need_network(std::vector<std::uint32_t> networks);
     [[nodiscard]] Task<void> need_network();
     [[nodiscard]] Task<void> need_forwarder();
+    // What containers are shown of the machine, and who shows it. Errors: unsupported, with the remedy.
+    [[nodiscard]] Task<void> need_views();
+    [[nodiscard]] Views* views() { return views_.get(); } // null: not needed yet, or the keeper is gone
+    void remove_view(procshare::Key key);                 // whose processes have ended; 0 is fine
     // A connection to the layer worker of its own: what is done through it ends with it.
     [[nodiscard]] Task<UniqueFd> connect_layers();
 
@@ -144,12 +154,17 @@ private:
     [[nodiscard]] Task<void> start_network(std::vector<std::uint32_t> networks);
     [[nodiscard]] Task<void> serve_names();
     void on_stager_event(const wire::Json& event);
+    [[nodiscard]] Task<void> start_views();
+    [[nodiscard]] Task<ViewMemory> view_memory();
+    [[nodiscard]] Task<void> guard(std::string program, std::vector<int> passed);
     [[nodiscard]] Task<PreparedCell> make_cell(CellKind kind);
+    [[nodiscard]] Task<void> fill_cell(CellKind kind, PreparedCell* cell);
     struct Prelude {
         UniqueFd plan;
         std::vector<std::string> descriptions;
     };
-    [[nodiscard]] Result<const Prelude*> prelude(const plan::Surroundings& surroundings);
+    [[nodiscard]] Result<Prelude> prelude(const plan::Surroundings& surroundings) const;
+    void take_back(PreparedCell cell); // one that is of no use to anybody, or has ended
     asio::awaitable<void> refill_loop();
     [[nodiscard]] std::size_t wanted_spares(bool own_ids) const;
     void forget_spares(); // those of a keeper that is gone
@@ -168,7 +183,7 @@ private:
     plan::Machine machine_;
     std::unique_ptr<KeeperClient> keeper_;
     std::unique_ptr<HelperClient> stager_, forwarder_, nameserver_;
-    Gate keeper_gate_, stager_gate_, network_gate_, forwarder_gate_, layers_gate_, host_loopback_gate_;
+    Gate keeper_gate_, stager_gate_, network_gate_, forwarder_gate_, layers_gate_, host_loopback_gate_, views_gate_;
     bool network_up_ = false;
     struct NetworkFacts {
         wire::Json facts;    // as the stager tells them
@@ -185,7 +200,7 @@ private:
     bool refilling_ = false;
     asio::steady_timer refill_timer_;
     bool stopping_ = false;
-    std::map<std::pair<bool, bool>, Prelude> preludes_; // with sysfs, with cgroup
+    std::unique_ptr<Views> views_;
 };
 
 } // namespace squish

@@ -1,7 +1,7 @@
 // Engine::Impl: the engine's state and its coroutines, over several files by concern:
 //   create.cpp (start a container), exec.cpp, lifecycle.cpp (end, stop, remove), publish.cpp (ports), networks.cpp,
-//   limits.cpp (cgroups, figures), health.cpp, restart.cpp, recover.cpp (after a restart of ours), engine.cpp (the
-//   rest)
+//   limits.cpp (cgroups, figures), show.cpp (/proc), health.cpp, restart.cpp, recover.cpp (after a restart of ours),
+//   engine.cpp (the rest)
 #pragma once
 
 #include "engine/ground.h"
@@ -71,6 +71,8 @@ public:
 private:
     struct Exec {
         explicit Exec(const asio::any_io_executor& executor) : ended(executor) {}
+        procshare::Key view = 0; // of its container
+        pid_t pid = 0;
         std::optional<ExitInfo> exit;
         Latch ended;
     };
@@ -102,6 +104,16 @@ private:
     [[nodiscard]] Task<void> thaw(RecordPtr record);
 
     [[nodiscard]] Task<limits::Cgroup> open_cgroup(std::string id, ResourceSpec limits);
+
+    // show.cpp
+    [[nodiscard]] Task<void> choose_view(RecordPtr record);
+    void choose_cpus(Record& record);
+    void show(const Record& record, pid_t pid);
+    void show_exec(procshare::Key view, pid_t ended, pid_t begun); // 0: none
+    void show_again(const Record& record, const std::set<pid_t>& alive);
+    [[nodiscard]] std::vector<procshare::Key> views_in_use() const;
+    void drop_view(Record& record);
+    [[nodiscard]] Task<void> rebind_cpus(RecordPtr record);
 
     // ahead.cpp
     struct Ahead {

@@ -51,6 +51,8 @@ void KeeperClient::on_event(os::Message message) {
         return events_.helper_exited(std::move(told.text), told.status);
     case KeeperKind::cell_lost:
         return events_.cell_lost(std::move(told.text));
+    case KeeperKind::guarded:
+        return events_.guarded ? events_.guarded(std::move(told.text), told.pid) : void();
     default:
         return;
     }
@@ -151,6 +153,20 @@ Task<pid_t> KeeperClient::spawn(std::string helper, std::vector<int> fds) {
     if (answer.reply.kind != KeeperKind::spawned)
         co_return malformed();
     co_return answer.reply.pid;
+}
+
+Task<pid_t> KeeperClient::guard(std::string name, std::vector<int> fds) {
+    const auto number = link_->next_number();
+    CO_TRY_TO(const auto answer,
+              co_await ask(number, keeper_message(KeeperKind::guard, number).text(name), std::move(fds)));
+    if (answer.reply.kind != KeeperKind::spawned)
+        co_return malformed();
+    co_return answer.reply.pid;
+}
+
+Task<void> KeeperClient::affinity(std::string id, std::string mask) {
+    const auto number = link_->next_number();
+    return ask_done(number, keeper_message(KeeperKind::affinity, number).text(id).text(mask));
 }
 
 Task<pid_t> KeeperClient::anchor(std::string id) {

@@ -39,6 +39,7 @@ public:
         std::function<void(std::string id, int wait_status)> exited;
         std::function<void(std::string helper, int wait_status)> helper_exited;
         std::function<void(std::string cell)> cell_lost;
+        std::function<void(std::string helper, pid_t pid)> guarded = {}; // it had ended, and runs again
         std::function<void()> closed;
     };
     KeeperClient(const asio::any_io_executor& executor, UniqueFd socket, Events events);
@@ -63,6 +64,12 @@ public:
     [[nodiscard]] Task<std::vector<UniqueFd>> take(std::string name);
     [[nodiscard]] Task<void> watch_log(std::string id, std::uint64_t limit, std::vector<int> fds);
     [[nodiscard]] Task<pid_t> spawn(std::string helper, std::vector<int> fds);
+    // A helper that the keeper starts again whenever it ends. `fds`: program, log, what it gets as 3, 4, …; for
+    // wire::kSysinfoServer from 4 on. Replaces the one of that name.
+    [[nodiscard]] Task<pid_t> guard(std::string name, std::vector<int> fds);
+    // On which CPUs everything in the container's cgroup may run (launch::StepKind::affinity). Errors: ENOENT where it
+    // has no cgroup, EINVAL where none of these CPUs may be used.
+    [[nodiscard]] Task<void> affinity(std::string id, std::string mask);
     // A process that sleeps until `forget(id)`: keeps a scope open.
     [[nodiscard]] Task<pid_t> anchor(std::string id);
     [[nodiscard]] Task<void> shut_down();

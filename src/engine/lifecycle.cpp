@@ -47,6 +47,7 @@ void Engine::Impl::on_exited(const std::string& id, int wait_status) {
     if (const auto exec = execs_.find(id); exec != execs_.end()) {
         exec->second->exit = exit_info(wait_status, false);
         remember_end(id, *exec->second->exit);
+        show_exec(exec->second->view, exec->second->pid, 0);
         exec->second->ended.open();
         execs_.erase(exec);
         ground_->keeper()->forget(id);
@@ -124,6 +125,7 @@ asio::awaitable<void> Engine::Impl::clean_up(RecordPtr record) {
     // Whoever waits for the end is a few turns of the loop away: they come first.
     asio::steady_timer turn(executor_, kPolitePause);
     co_await turn.async_wait(kAwait);
+    drop_view(*record);
     co_await remove_cgroup(record);
     co_await leave_network(record, kLinger);
     if (info.remove_on_exit)

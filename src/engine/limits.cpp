@@ -223,9 +223,15 @@ Task<ResourceSpec> Engine::Impl::update_in_turn(RecordPtr record, ResourceChange
     CO_TRY_TO(auto* const driver, co_await need_driver());
     CO_TRY(limits::check_enforceable(*driver, wanted));
     CO_TRY(co_await driver->update(info.id, info.resources, wanted));
-    if (wanted.memory && !info.resources.memory)
+    auto before = std::exchange(info.resources, wanted);
+    if (auto bound = co_await rebind_cpus(record); !bound) {
+        if (auto back = co_await driver->update(info.id, wanted, before); !back)
+            spdlog::warn("container {}: {}", info.id, back.error().text());
+        info.resources = std::move(before);
+        co_return std::unexpected(std::move(bound).error());
+    }
+    if (wanted.memory && !before.memory)
         (void) oom_watch_.add(info.id, record->cgroup.leaf());
-    info.resources = wanted;
     save_quietly(*record);
     events_.add("update", info.id, info.name, {{"resources", resources_to_json(wanted)}});
     co_return wanted;

@@ -13,7 +13,7 @@ using Json = nlohmann::ordered_json; // the squishfile's tables keep their order
 
 namespace {
 
-constexpr int kVersion = 2;
+constexpr int kVersion = 3;
 
 Result<ContainerState> parse_state(const std::string& text) {
     for (const auto state : {ContainerState::created, ContainerState::running, ContainerState::paused,
@@ -194,6 +194,10 @@ Result<RecordPtr> from_json(const asio::any_io_executor& executor, const std::st
         if (const auto& kills = json.at("oom_kills"); !kills.is_null())
             info.oom_kills = kills.get<std::uint64_t>();
         info.health = health_from_json(json.at("health"));
+        const auto& shown = json.at("procfs");
+        record->view = shown.at("view").get<procshare::Key>();
+        info.procfs = {shown.at("shown").get<bool>(), shown.at("sysinfo").get<bool>(),
+                       shown.at("why").get<std::string>(), shown.at("cpus").get<std::string>()};
         resources = json.at("resources").dump();
         squishfile = json.at("squishfile").dump();
     } catch (const Json::exception& error) {
@@ -271,6 +275,12 @@ Result<void> save(const Record& record) {
                   {{"profile", info.seccomp.profile},
                    {"digest", info.seccomp.digest},
                    {"instructions", info.seccomp.instructions}}},
+                 {"procfs",
+                  {{"view", record.view},
+                   {"shown", info.procfs.shown},
+                   {"sysinfo", info.procfs.sysinfo},
+                   {"why", info.procfs.why},
+                   {"cpus", info.procfs.cpus}}},
                  {"own_ids", info.ids.own},
                  {"users_ids_why", info.ids.why},
                  {"environment", record.environment},

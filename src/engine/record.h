@@ -23,6 +23,7 @@ struct Record {
     std::vector<PortSpec> leaving;                                // published until now, and not gone everywhere yet
     std::shared_ptr<Latch> changing;                              // while its ports are being changed
     std::vector<std::pair<std::string, std::string>> environment; // what the payload was given, for exec
+    procshare::Key view = 0;                                      // of /proc and /sys; 0: none
     seccomp::FilterPtr filter;                                    // null: unconfined, or not read back yet
     std::string folder;                                           // the state folder of this container
     std::size_t changes = 0;                                      // of the layers at /sdk, since it started
@@ -41,7 +42,7 @@ struct Record {
 };
 using RecordPtr = std::shared_ptr<Record>;
 
-// STATE/containers/ID/state.json, version 2. Written whole, by rename: a reader sees the old state or the new.
+// STATE/containers/ID/state.json, version 3. Written whole, by rename: a reader sees the old state or the new.
 [[nodiscard]] Result<void> save(const Record& record);
 // Errors: invalid, where the file is of another version or damaged.
 [[nodiscard]] Result<RecordPtr> load(const asio::any_io_executor& executor, const std::string& folder,

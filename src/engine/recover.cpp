@@ -44,7 +44,10 @@ void Engine::Impl::load_records() {
 void Engine::Impl::on_connected(std::vector<KeptContainer> kept) {
     std::set<std::string> known;
     std::vector<std::uint32_t> slots, host_loopback;
+    std::set<pid_t> alive; // inits and what `exec` started
     for (auto& container : kept) {
+        if (container.phase == wire::ContainerPhase::running)
+            alive.insert(container.pid);
         if (container.id.starts_with(kExecPrefix)) {
             on_exec_kept(container);
             continue;
@@ -86,6 +89,16 @@ void Engine::Impl::on_connected(std::vector<KeptContainer> kept) {
         record->named = !record->network.attachments.empty();
         asio::co_spawn(executor_, adopt_descriptors(record), asio::detached);
     }
+    if (!views_in_use().empty())
+        asio::co_spawn(
+            executor_,
+            [this, alive = std::move(alive)]() -> asio::awaitable<void> {
+                if (auto up = co_await ground_->need_views(); !up)
+                    spdlog::warn("what containers are shown of the machine stays as it is: {}", up.error().text());
+                for (const auto& [id, record] : records_)
+                    show_again(*record, alive);
+            },
+            asio::detached);
     ground_->retain(slots);
     ground_->retain_host_loopback(host_loopback);
     if (auto networks = networks_in_use(); !networks.empty())
@@ -108,9 +121,12 @@ void Engine::Impl::on_connected(std::vector<KeptContainer> kept) {
     }
     for (const auto& record : waiting)
         schedule_restart(record);
-    for (const auto& record : lost)
+    for (const auto& record : lost) {
+        record->view = 0; // of a table that is gone
         finish(record, ExitInfo{128 + SIGKILL, SIGKILL, "keeper-lost"});
+    }
     for (const auto& record : never_started) {
+        drop_view(*record);
         asio::co_spawn(executor_, remove_cgroup(record), asio::detached);
         if (ground_->keeper())
             ground_->keeper()->forget(record->info.id); // what was kept for it
@@ -141,6 +157,7 @@ void Engine::Impl::on_keeper_lost() {
         record->published = false;
         record->named = false;
         record->network = {};
+        record->view = 0; // they are gone with it
         finish(record, ExitInfo{128 + SIGKILL, SIGKILL, "keeper-lost"});
     }
     for (auto& [id, exec] : std::exchange(execs_, {})) {

@@ -73,6 +73,8 @@ struct ContainerPlan {
     bool tmp_noexec = false;             // nothing in it can be executed
     bool own_keyring = false;            // a session keyring of its own: the filter may let it use one
     bool own_cgroup = false;             // it has limits: /sys/fs/cgroup shows them
+    bool view = false;                   // its cell has a view of /proc and /sys
+    std::string affinity;                // the CPUs it may run on, as launch::StepKind::affinity takes them; empty: all
     std::uint64_t capabilities = 0;      // a bit for each that the payload keeps (linux/capability.h)
     Machine machine;
 };

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <utility>
 
 namespace squish::plan {
 
@@ -35,5 +36,11 @@ inline constexpr std::array kMaskedSys{
 // Filesystems of their own, which only the host's /sys has (network mode "host").
 inline constexpr std::array kMaskedHostSys{"fs/bpf", "kernel/config", "kernel/debug", "kernel/security",
                                            "kernel/tracing"};
+
+// Shown as the container's own where it has a view (procfs/files.h): over the kernel's.
+inline constexpr std::array kShownProc{"cpuinfo", "diskstats", "loadavg", "meminfo", "pressure", "slabinfo",
+                                       "stat",    "swaps",     "uptime",  "version", "vmstat"};
+// Beneath /sys, and in the view.
+inline constexpr std::array kShownSys{std::pair{"devices/system/cpu", "cpu"}, std::pair{"devices/system/node", "node"}};
 
 } // namespace squish::plan

@@ -15,7 +15,18 @@ using launch::StepKind;
 
 namespace {
 
-enum OwnSlot : std::uint32_t { kProc = launch::kOwnSlots, kDev, kPts, kShm, kQueue, kTmp, kSys, kEmpty, kCgroup };
+enum OwnSlot : std::uint32_t {
+    kProc = launch::kOwnSlots,
+    kDev,
+    kPts,
+    kShm,
+    kQueue,
+    kTmp,
+    kSys,
+    kEmpty,
+    kCgroup,
+    kView
+};
 
 constexpr std::uint64_t kScopeAbstractSockets =
     1; // LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET, newer than Debian 12's headers
@@ -89,6 +100,16 @@ void scope(PlanBuilder& steps, NetworkMode network, const Machine& machine) {
         steps.add(StepKind::scope, {.c = kScopeAbstractSockets}, "note the scope of abstract sockets");
 }
 
+void answer_sysinfo(PlanBuilder& steps, std::uint64_t key) {
+    if (key != 0)
+        steps.add(StepKind::notify, {.c = key}, "have sysinfo(2) answered (seccomp_unotify(2))");
+}
+
+void bind_to_cpus(PlanBuilder& steps, const std::string& affinity) {
+    if (!affinity.empty())
+        steps.add(StepKind::affinity, {.text1 = affinity}, "note the CPUs");
+}
+
 void confine(PlanBuilder& steps, std::optional<std::uint32_t> flags, std::size_t slot) {
     if (flags)
         steps.add(StepKind::seccomp, {.a = static_cast<std::uint32_t>(slot), .b = *flags}, "note the seccomp filter");
@@ -158,12 +179,32 @@ void close_kernel(PlanBuilder& steps, const Machine& machine, bool with_sysfs) {
 
 } // namespace
 
+namespace {
+
+// What is shown of the machine: files of the view over those of the kernel. A kernel without such a file needs none.
+void cover_proc(PlanBuilder& steps) {
+    for (const auto* path : kShownProc)
+        steps.add(StepKind::cover, {.a = kProc, .b = kView, .text1 = path, .text2 = std::string("proc/") + path},
+                  std::string("show the container's own /proc/") + path);
+}
+void cover_sys(PlanBuilder& steps, std::uint32_t tree) {
+    for (const auto& [path, shown] : kShownSys)
+        steps.add(StepKind::cover, {.a = tree, .b = kView, .text1 = path, .text2 = shown},
+                  std::string("show the container's own /sys/") + path);
+}
+
+} // namespace
+
 PlanBuilder make_prelude(const Machine& machine, const Surroundings& surroundings) {
     const bool with_sysfs = surroundings.sysfs;
     PlanBuilder steps;
     steps.add(StepKind::no_dump, {}, "close init to inspection");
     if (with_sysfs)
         steps.add(StepKind::keep, {.a = 0, .b = kSys}, "keep sysfs");
+    if (surroundings.view) {
+        steps.add(StepKind::keep, {.a = with_sysfs ? 1U : 0U, .b = kView}, "keep the view");
+        steps.add(StepKind::stage, {.a = kView, .b = 4}, "hold the view");
+    }
     steps.add(StepKind::new_proc, {.a = kProc}, "mount proc");
     close_kernel(steps, machine, with_sysfs);
     steps.add(StepKind::new_tmpfs, {.a = kDev, .c = kQuiet, .text1 = "mode=0755,size=64k"}, "mount /dev");
@@ -197,6 +238,13 @@ PlanBuilder make_prelude(const Machine& machine, const Surroundings& surrounding
     steps.add(StepKind::read_only, {.a = kDev, .c = MOUNT_ATTR_RDONLY}, "make /dev read-only");
     if (surroundings.cgroup)
         steps.add(StepKind::new_cgroup, {.a = kCgroup}, "mount cgroup2");
+    if (surroundings.view) {
+        cover_proc(steps);
+        if (with_sysfs)
+            cover_sys(steps, kSys);
+    }
+    // In init already: the payload inherits it, and a start does not wait for it.
+    answer_sysinfo(steps, surroundings.sysinfo);
     return steps;
 }
 
@@ -231,6 +279,8 @@ PlanBuilder make_launch(const ContainerPlan& plan, const std::vector<bool>& fold
         if (mount.layer.empty() && mount.target == "/sys") { // the host's, with the host's network
             mask(steps, static_cast<std::uint32_t>(i + 1), "/sys", kMaskedSys);
             mask(steps, static_cast<std::uint32_t>(i + 1), "/sys", kMaskedHostSys);
+            if (plan.view)
+                cover_sys(steps, static_cast<std::uint32_t>(i + 1));
         }
     }
     if (plan.own_cgroup) // runtimes size themselves by the limits in here
@@ -243,6 +293,7 @@ PlanBuilder make_launch(const ContainerPlan& plan, const std::vector<bool>& fold
     pass_sockets(steps, plan.sockets, first_io + (io.console ? 1 : 3));
     describe_payload(steps, plan.arguments, plan.environment, plan.work_folder, plan.user, plan.capabilities,
                      plan.machine, first_io, io);
+    bind_to_cpus(steps, plan.affinity);
     scope(steps, plan.network, plan.machine);
     confine(steps, plan.filter, first_io + (io.console ? 1 : 3) + plan.sockets.size());
     if (plan.own_keyring)
@@ -266,6 +317,8 @@ PlanBuilder make_exec(const ExecPlan& plan, const IoSlots& io) {
     steps.add(StepKind::no_dump, {}, "close the joining process to inspection");
     describe_payload(steps, plan.command, plan.environment, plan.work_folder, plan.user, plan.capabilities,
                      plan.machine, 0, io);
+    bind_to_cpus(steps, plan.affinity);
+    answer_sysinfo(steps, plan.sysinfo);
     scope(steps, plan.network, plan.machine);
     confine(steps, plan.filter, io.console ? 1 : 3);
     if (plan.own_keyring)

@@ -24,8 +24,11 @@ struct IoSlots {
 struct Surroundings {
     bool sysfs = true;   // absent in the host's network
     bool cgroup = false; // it was born in a cgroup of its own
+    bool view = false;   // it is shown files of its own in place of the host's (procfs/files.h)
+    // Calls of sysinfo(2) are answered by squish-sysinfo, for the view of this key; 0: by the kernel.
+    std::uint64_t sysinfo = 0;
 };
-// The prelude's one received descriptor is a sysfs mount, where it has one.
+// The prelude's received descriptors: a sysfs mount and the folder of its view, where it has them.
 [[nodiscard]] launch::PlanBuilder make_prelude(const Machine& machine, const Surroundings& surroundings);
 // `folders[i]`: mount i is a folder (else a file). Slots: 0 root, 1… mounts, then stdin, stdout, stderr, or console;
 // then one for each of `plan.sockets`, then the filter, where there is one. `prelude_steps`: how many steps ran before,
@@ -41,6 +44,8 @@ struct ExecPlan {
     std::optional<std::uint32_t> filter; // as in ContainerPlan
     std::uint64_t capabilities = 0;
     bool own_keyring = false; // as in ContainerPlan
+    std::uint64_t sysinfo = 0;
+    std::string affinity; // as in ContainerPlan
     NetworkMode network = NetworkMode::bridge;
     Machine machine;
 };

@@ -4,17 +4,7 @@
 
 namespace squish::plan {
 
-namespace {
-
-std::unexpected<Error> not_yet(const std::string& what, std::string remedy = "leave it out") {
-    return fail(ErrorKind::unsupported, what + " is not supported yet by this version", std::move(remedy));
-}
-
-} // namespace
-
 Result<void> refuse_unsupported(const Squishfile& file, const Machine& machine) {
-    if (file.procfs.memory || file.procfs.cpus)
-        return not_yet("[procfs]");
     if (machine.single_id && file.run && file.run->user && (file.run->user->uid != 0 || file.run->user->gid != 0))
         return fail(ErrorKind::unsupported,
                     "[run] user = \"" + std::to_string(file.run->user->uid) + ":" +

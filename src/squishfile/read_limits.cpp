@@ -121,6 +121,7 @@ ProcfsSpec read_procfs(const Node& node) {
     const auto table = node.table({"mode", "memory", "cpus"});
     if (const auto mode = table.get("mode")) {
         const auto text = mode->string();
+        procfs.mode_given = true;
         if (text && *text == "host")
             procfs.mode = ProcfsSpec::Mode::host;
         else if (text && *text != "virtual")

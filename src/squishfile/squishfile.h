@@ -127,6 +127,7 @@ struct SecuritySpec {
 struct ProcfsSpec {
     enum class Mode { virtual_, host };
     Mode mode = Mode::virtual_;
+    bool mode_given = false;             // where it cannot be had, the container does not start
     std::optional<std::uint64_t> memory; // bytes
     std::optional<double> cpus;
     Position at;

@@ -163,7 +163,8 @@ Json security_json(const Squishfile& file) {
 
 Json procfs_json(const Squishfile& file) {
     auto out = Json::object();
-    out["mode"] = file.procfs.mode == ProcfsSpec::Mode::host ? "host" : "virtual";
+    if (file.procfs.mode_given || file.procfs.mode == ProcfsSpec::Mode::host)
+        out["mode"] = file.procfs.mode == ProcfsSpec::Mode::host ? "host" : "virtual";
     put_size(out, "memory", file.procfs.memory);
     put(out, "cpus", file.procfs.cpus);
     return out;
@@ -236,7 +237,8 @@ constexpr std::array<Section, 10> kSections{{
      security_json},
     {"procfs",
      [](const Squishfile& file) {
-         return file.procfs.mode != ProcfsSpec::Mode::virtual_ || file.procfs.memory || file.procfs.cpus;
+         return file.procfs.mode_given || file.procfs.mode != ProcfsSpec::Mode::virtual_ || file.procfs.memory ||
+                file.procfs.cpus;
      },
      procfs_json},
     {"restart",

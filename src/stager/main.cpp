@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 namespace {
 
@@ -78,12 +79,13 @@ void look_after_network(stager::Service& service, const std::vector<UniqueFd>& c
 }
 
 Result<void> serve(int listener) {
-    // A mount namespace of our own: what we mount ends with us.
+    // A mount namespace of our own: what we mount ends with us, but for what is to outlive us.
+    auto home = TRY(os::open_namespace(::getpid(), "mnt"));
     if (::unshare(CLONE_NEWNS) < 0)
         return fail_errno("make a mount namespace");
     if (::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) < 0)
         return fail_errno("make mounts follow the host");
-    auto service = TRY(stager::Service::open(TRY(workspace_of(listener))));
+    auto service = TRY(stager::Service::open(TRY(workspace_of(listener)), std::move(home)));
     std::vector<UniqueFd> clients;
     bool more_idle_work = false;
     int patience = kQuiet;

@@ -112,6 +112,13 @@ Result<std::uint32_t> read_slot(const Json& request) {
     return static_cast<std::uint32_t>(number);
 }
 
+Result<std::uint64_t> read_key(const Json& request) {
+    const auto key = TRY(wire::get_integer(request, "key"));
+    if (key <= 0)
+        return fail(ErrorKind::invalid, "malformed key of a view");
+    return static_cast<std::uint64_t>(key);
+}
+
 Result<std::vector<std::uint32_t>> read_slots(const Json& request) {
     return get_numbers(request, "slots", std::numeric_limits<std::uint32_t>::max(), "slot");
 }

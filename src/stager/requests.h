@@ -50,6 +50,8 @@ struct NetworkUp {
 [[nodiscard]] Result<std::vector<network::NetworkId>> read_networks(const wire::Json& request);
 // "slot"; not_found where there can be none of that number.
 [[nodiscard]] Result<std::uint32_t> read_slot(const wire::Json& request);
+// "key": of a view (procshare/layout.h)
+[[nodiscard]] Result<std::uint64_t> read_key(const wire::Json& request);
 // "slots"
 [[nodiscard]] Result<std::vector<std::uint32_t>> read_slots(const wire::Json& request);
 

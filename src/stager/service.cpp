@@ -75,9 +75,9 @@ Json facts_of(network::NetworkId id) {
 
 } // namespace
 
-Result<Service> Service::open(const std::string& workspace) {
+Result<Service> Service::open(const std::string& workspace, NsFd home) {
     auto cache = TRY(RootfsCache::open(workspace));
-    return Service(std::move(cache), workspace);
+    return Service(std::move(cache), workspace, std::move(home));
 }
 
 Result<Reply> Service::handle(const Json& request) {
@@ -106,6 +106,10 @@ Result<Reply> Service::handle(const Json& request) {
         return network_host_loopback(request);
     if (op == "network.isolated")
         return isolated_network();
+    if (op == "procfs.up")
+        return procfs_up();
+    if (op == "procfs.view")
+        return procfs_view(request);
     return fail(ErrorKind::invalid, "unknown request '" + printable(op) + "'");
 }
 

@@ -23,7 +23,8 @@ struct Reply {
 
 class Service {
 public:
-    [[nodiscard]] static Result<Service> open(const std::string& workspace);
+    // `home`: the mount namespace that the next stager will begin in, too.
+    [[nodiscard]] static Result<Service> open(const std::string& workspace, NsFd home);
     [[nodiscard]] Result<Reply> handle(const wire::Json& request);
     // Work for idle moments; true where there may be more.
     [[nodiscard]] bool idle();
@@ -36,7 +37,8 @@ public:
     void drop_surplus() { network_->drop_surplus(wanted_spares_); }
 
 private:
-    Service(RootfsCache rootfs, std::string workspace) : rootfs_(std::move(rootfs)), workspace_(std::move(workspace)) {}
+    Service(RootfsCache rootfs, std::string workspace, NsFd home)
+        : rootfs_(std::move(rootfs)), workspace_(std::move(workspace)), home_(std::move(home)) {}
     [[nodiscard]] Result<Reply> stage(const wire::Json& request);
     [[nodiscard]] Result<Reply> sdks(const wire::Json& request);
     [[nodiscard]] Result<Reply> network_up(const wire::Json& request);
@@ -49,9 +51,13 @@ private:
     [[nodiscard]] Result<Reply> network_host_loopback(const wire::Json& request);
     [[nodiscard]] Result<Reply> network_uplink();
     [[nodiscard]] Result<Reply> isolated_network();
+    [[nodiscard]] Result<Reply> procfs_up();
+    [[nodiscard]] Result<Reply> procfs_view(const wire::Json& request);
+    [[nodiscard]] std::string procfs_point() const;
 
     RootfsCache rootfs_;
     std::string workspace_;
+    NsFd home_;
     std::optional<network::Network> network_;
     std::optional<network::LinkWatch> watch_;
     std::size_t wanted_spares_ = 0;

@@ -1,6 +1,7 @@
 #include "fetch/document.h"
 #include "testweb/testweb.h"
 
+#include <algorithm>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -55,10 +56,11 @@ TEST_F(DocumentCache, LetsASecondRunAskLittle) {
     }
     const auto seen = one_.seen();
     ASSERT_EQ(seen.size(), 3U);
-    EXPECT_EQ(seen[0].status, 200);
-    EXPECT_EQ(seen[1].status, 304);
-    EXPECT_EQ(seen[2].status, 304);
-    EXPECT_EQ(seen[2].body_bytes, 0U);
+    // In whatever order the server's threads have written them down: each after its answer.
+    EXPECT_EQ(std::ranges::count(seen, 200, &decltype(seen)::value_type::status), 1);
+    EXPECT_EQ(std::ranges::count(seen, 304, &decltype(seen)::value_type::status), 2);
+    for (const auto& one : seen)
+        EXPECT_EQ(one.body_bytes == 0, one.status == 304);
     one_.add("/index.json", "second");
     EXPECT_EQ(get()->bytes, "second");
 }

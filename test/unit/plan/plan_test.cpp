@@ -506,27 +506,6 @@ TEST(ExecPlan, ClosesItselfToInspectionFirst) {
 // --- what is not there yet
 // ----------------------------------------------------------------------------------------------
 
-struct Refused {
-    const char* what;
-    const char* toml;
-    const char* named;
-};
-class Unsupported : public ::testing::TestWithParam<Refused> {};
-
-TEST_P(Unsupported, IsRefusedNamingTheKey) {
-    const auto refused = refuse_unsupported(parse(std::string(kRun) + GetParam().toml), machine());
-    ASSERT_FALSE(refused);
-    EXPECT_EQ(refused.error().kind, ErrorKind::unsupported);
-    EXPECT_THAT(refused.error().message, HasSubstr(GetParam().named));
-    EXPECT_THAT(refused.error().message, HasSubstr("not supported yet"));
-    EXPECT_FALSE(refused.error().remedy.empty());
-}
-
-INSTANTIATE_TEST_SUITE_P(Keys, Unsupported,
-                         ::testing::Values(Refused{"procfs_memory", "[procfs]\nmemory = \"1G\"\n", "[procfs]"},
-                                           Refused{"procfs_cpus", "[procfs]\ncpus = 2\n", "[procfs]"}),
-                         [](const auto& one) { return std::string(one.param.what); });
-
 TEST(Supported, PassesWhatThisVersionDoes) {
     const char* const files[] = {
         "",
@@ -553,6 +532,7 @@ TEST(Supported, PassesWhatThisVersionDoes) {
         "[security]\nio_uring = true\n",
         "[security]\ntmp_noexec = true\n",
         "[security]\ncapabilities = [\"KILL\"]\n",
+        "[procfs]\nmemory = \"1G\"\ncpus = 2\n",
     };
     for (const auto* toml : files) {
         const auto result = refuse_unsupported(parse(std::string(kRun) + toml), machine());

@@ -69,6 +69,8 @@ inline std::string step_text(const launch::StepView& view) {
         return "attach " + b + " beneath " + a + "/" + one;
     case StepKind::mask:
         return "mask " + a + "/" + one + " with " + b;
+    case StepKind::cover:
+        return "cover " + a + "/" + one + " with " + b + "/" + two + (step.flags & launch::kMayMiss ? " if there" : "");
     case StepKind::freeze:
         return "freeze " + a + "/" + one;
     case StepKind::write:
@@ -95,6 +97,8 @@ inline std::string step_text(const launch::StepView& view) {
         return "no dump";
     case StepKind::keyring:
         return "keyring";
+    case StepKind::notify:
+        return "notify " + std::to_string(step.c) + (step.flags & launch::kMayFail ? " if it can be" : "");
     case StepKind::argument:
         return "argument '" + one + "'";
     case StepKind::environment:
@@ -118,6 +122,8 @@ inline std::string step_text(const launch::StepView& view) {
         return "pass " + a;
     case StepKind::scope:
         return "scope " + std::to_string(step.c);
+    case StepKind::affinity:
+        return "affinity " + one;
     case StepKind::run:
         return "run " + one;
     case StepKind::become:
