@@ -9,7 +9,7 @@
 #   e2e          test/test-e2e.sh: the installed binaries
 #   vm           test/vm/suite.sh: limits and all that hangs on them, in a virtual machine with systemd and cgroup v2
 #   asan         the build with ASan and UBSan, and its unit and integration tests
-#   fuzz         each target of the fuzz build for SQUISH_FUZZ_SECONDS (30)
+#   fuzz         each target of the fuzz build for SQUISH_FUZZ_SECONDS (20)
 #   What needs namespaces runs as an unprivileged user with subordinate ids: as root that is the account squish-test,
 #   else it is the caller. A clone which that user cannot read (one below /root, say) is mirrored to a place where it
 #   can, and everything happens there.
@@ -186,7 +186,7 @@ phase_fuzz() {
         [ ! -f "test/fuzz/${name#fuzz-}.dict" ] || seeds+=(-dict="$ROOT/test/fuzz/${name#fuzz-}.dict")
         if is_root; then chown -R "$TEST_USER:" "$folder/$name"; fi
         (
-            as_test_user "$folder/$name" "$ROOT/$target" -max_total_time="${SQUISH_FUZZ_SECONDS:-30}" -timeout=10 \
+            as_test_user "$folder/$name" "$ROOT/$target" -max_total_time="${SQUISH_FUZZ_SECONDS:-20}" -timeout=10 \
                 -rss_limit_mb=1024 -print_final_stats=1 -artifact_prefix="$folder/$name/crashes/" \
                 "$folder/$name/new" "${seeds[@]}" >"$folder/$name/log" 2>&1
             echo $? >"$folder/$name/status"

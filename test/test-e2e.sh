@@ -89,7 +89,7 @@ mkdir -p "$STAGE/test"
 cp -R test/e2e test/e2e-root "$STAGE/test/"
 install -m 0755 "$BUILD/test/testbin" "$BUILD/test/testweb" "$STAGE/test/"
 E2E_STAGE=$STAGE E2E_TESTBIN=$STAGE/test/testbin E2E_TESTWEB=$STAGE/test/testweb
-E2E_EXAMPLES=$E2E_PREFIX/share/squish/examples
+E2E_EXAMPLES=$E2E_PREFIX/share/squish/examples E2E_DOCS=$STAGE/test/docs
 # Alpine's own files, where they are at hand; else the tests make such a mirror themselves.
 E2E_ALPINE_MIRROR=
 alpine_mirror=${SQUISH_ALPINE_MIRROR-$ROOT/../shared/alpine-mirror}
@@ -99,6 +99,8 @@ if [ -n "$alpine_mirror" ] && [ -d "$alpine_mirror" ]; then
     chmod -R u=rwX,go=rX "$E2E_ALPINE_MIRROR"
 fi
 cp -R scripts/sdks "$STAGE/test/sdks"
+mkdir "$STAGE/test/docs"
+cp docs/procfs.md "$STAGE/test/docs/"
 BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT-300} # for what hangs: a slow machine is no reason to fail
 # Set where the account is the tests' own: every process of it is then the tests' too.
 E2E_ACCOUNT=
@@ -114,7 +116,7 @@ for name in http_proxy https_proxy HTTP_PROXY HTTPS_PROXY no_proxy NO_PROXY NODE
     [ -z "${!name-}" ] || E2E_SDK_ENV+=" $name=${!name}"
 done
 export E2E_SDKS E2E_SDK_WORK E2E_SDK_ENV
-export E2E_PREFIX E2E_STAGE E2E_TESTBIN E2E_TESTWEB E2E_EXAMPLES E2E_ALPINE_MIRROR E2E_ACCOUNT BATS_TEST_TIMEOUT
+export E2E_PREFIX E2E_STAGE E2E_TESTBIN E2E_TESTWEB E2E_EXAMPLES E2E_DOCS E2E_ALPINE_MIRROR E2E_ACCOUNT BATS_TEST_TIMEOUT
 
 # Arguments that name files of test/e2e are meant as their staged copies; no file means all.
 arguments=() user_files=() root_files=()
@@ -134,7 +136,7 @@ formatter=tap
 [ ! -t 1 ] || formatter=pretty
 status=0
 if [ ${#user_files[@]} -gt 0 ]; then
-    PASS_ON="E2E_PREFIX E2E_STAGE E2E_TESTBIN E2E_TESTWEB E2E_EXAMPLES E2E_ALPINE_MIRROR E2E_ACCOUNT E2E_SDKS E2E_SDK_WORK E2E_SDK_ENV BATS_TEST_TIMEOUT" \
+    PASS_ON="E2E_PREFIX E2E_STAGE E2E_TESTBIN E2E_TESTWEB E2E_EXAMPLES E2E_DOCS E2E_ALPINE_MIRROR E2E_ACCOUNT E2E_SDKS E2E_SDK_WORK E2E_SDK_ENV BATS_TEST_TIMEOUT" \
         as_test_user "$STAGE/w" bats --formatter "$formatter" --report-formatter tap --output "$STAGE/w" \
         --print-output-on-failure "${arguments[@]}" "${user_files[@]}" </dev/null || status=$?
 fi

@@ -92,7 +92,7 @@ alpine = '3.20'"
         # shellcheck disable=SC2086
         squish rm $ids >/dev/null
     done
-    run -0 squish layer verify
+    run -0 --separate-stderr squish layer verify
     assert_matches "$output" '^[0-9a-f]{64}: ok$'
 }
 
@@ -264,7 +264,7 @@ with tarfile.open("ids.tar", "w") as tar:
         info.mode = 0o600
         tar.addfile(info, open(f"tree/f{id}", "rb"))
 PYTHON
-    run -0 in_shell 'cd /t && stat -c "%n %u:%g %a" *' "[layers]
+    run -0 --separate-stderr in_shell 'cd /t && stat -c "%n %u:%g %a" *' "[layers]
 t = { path = './ids.tar', target = '/t' }"
     assert_equal "$output" "f0 0:0 600
 f1000 1000:1000 600
@@ -373,7 +373,7 @@ PYTHON
     use_mirrors "$WEB"
     squish layer pull alpine@3.20 alpine@3.14
     digest=$(digest_of alpine@3.20.3)
-    run -0 squish layer verify alpine@3.20.3
+    run -0 --separate-stderr squish layer verify alpine@3.20.3 # what takes long tells of it on stderr
     assert_equal "$output" "alpine@3.20.3: ok"
     file=$(tree_of "$digest")/etc/passwd
     mode=$(stat -c %a "$file") time=$(stat -c %y "$file")

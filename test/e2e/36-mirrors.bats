@@ -224,7 +224,7 @@ alpine = '$version'"
             echo "$status $alone $((SECONDS - began))" >"done$n"
         ) 3>&- &
     done
-    wait_for 100 eval '[ -s done0 ] && [ -s done1 ] && [ -s done2 ] && [ -s done3 ]'
+    wait_for 600 eval '[ -s done0 ] && [ -s done1 ] && [ -s done2 ] && [ -s done3 ]'
     for n in 0 1 2 3; do
         read -r status alone seconds <"done$n"
         assert_equal "${faults[n]}: $status $(cat "out$n")" "${faults[n]}: 0 alpine@3.20.3 $DIGEST

@@ -181,7 +181,7 @@ STEPS
         < never printed
 STEPS
     first=$!
-    wait_for 5 eval "squish exec $id ps | grep -q 'sleep 100'"
+    wait_for 20 squish exec "$id" test -e /dev/pts/0
     on_terminal squish exec -it "$id" /bin/sh -c 'tty' <<'STEPS'
         < /dev/pts/1
         code 0

@@ -345,7 +345,7 @@ after: $(count)"
     assert_no_container
     # Of each helper there is one.
     assert_equal "$(squish_processes | awk '$2 != "squish-init" { print $2 }' | sort | tr '\n' ' ')" \
-        "slirp4netns squish-dns squish-forward squish-hostnet squish-keeper squish-stager squishd "
+        "slirp4netns squish-dns squish-forward squish-hostnet squish-keeper squish-procfs squish-stager squish-sysinfo squishd "
 }
 
 @test "a state folder that was emptied, as by a reboot, is no obstacle" {

@@ -145,7 +145,7 @@ def layers():
     for text, place in (("[layers]\nalpine = '3.20'\n", "alpine"), ("[layers]\npython = '~3.11'\n", "python"),
                         ("[layers]\nx = { url = 'https://example.org/x.tar', target = '/x' }\n", "x"),
                         ("[layers]\nx = { url = 'ftp://example.org/x.tar', target = '/x' }\n", "x"),
-                        ("[procfs]\nmemory = '1M'\n", "procfs"), ("[security]\nseccomp = './missing.json'\n", "missing.json"),
+                        ("[procfs]\nmode = 'host'\nmemory = '1M'\n", "procfs"), ("[security]\nseccomp = './missing.json'\n", "missing.json"),
                         ("[network]\nnetworks = ['x']\n", "networks")):
         add(text + true, place=place, only_run=None)
     add("[layers]\nx = '3.x.1'\n" + true, place="x")

@@ -18,7 +18,7 @@ shift
 PACKAGES=(systemd systemd-sysv dbus dbus-user-session libpam-systemd kmod procps psmisc util-linux iproute2 ca-certificates
     uidmap slirp4netns fuse3 busybox curl tmux bats jq python3
     libsystemd0 libseccomp2 libspdlog1.10 libfmt9 libsodium23 libyaml-cpp0.7 libarchive13 libcurl4 libnl-3-200
-    libnl-route-3-200 libnftables1 libncursesw6 "$@")
+    libnl-route-3-200 libnftables1 libncursesw6 libfuse3-3 "$@")
 MODULES=(fs/fuse fs/overlayfs fs/autofs fs/nls lib crypto net drivers/net/tun.ko drivers/net/veth.ko drivers/net/dummy.ko
     drivers/net/tap.ko drivers/virtio drivers/char/virtio_console.ko drivers/char/hw_random drivers/block)
 
