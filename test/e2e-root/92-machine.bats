@@ -123,6 +123,31 @@ for check in json.loads(sys.argv[1]):
     assert_contains "$output" "modprobe tun"
 }
 
+@test "/dev/fuse not accessible: who asked for a view of /proc is refused, others start with a warning" {
+    testbin_file true.toml true
+    sed '1i [procfs]\nmemory = "64M"' true.toml >figures.toml
+    sed '1i [procfs]\nmode = "virtual"' true.toml >virtual.toml
+    sed '1i [procfs]\nmode = "host"' true.toml >host.toml
+    closed='mkdir -p dev && mount -t tmpfs none dev && mknod -m 0600 dev/fuse c 10 229 && mount --bind dev/fuse /dev/fuse;'
+    run -0 --separate-stderr on_machine "$closed" squish run --rm true.toml
+    assert_contains "$stderr" "/proc and /sys show the host's figures"
+    assert_contains "$stderr" "chmod 0666 /dev/fuse"
+    for file in figures.toml virtual.toml; do
+        run --separate-stderr as_account squish run --rm $file
+        assert_said 125 "[procfs]" /dev/fuse "chmod 0666 /dev/fuse"
+    done
+    run -0 --separate-stderr as_account squish run --rm host.toml
+    assert_equal "$stderr" ""
+    run -0 as_account squish ps -aq
+    assert_equal "$output" ""
+    run on_machine "$closed" squish doctor --json
+    assert_equal "$(doctor_check /dev/fuse state)" warn
+    as_account squish daemon stop --containers
+    # With a device that can be opened, the next squishd shows what was asked for.
+    run -0 --separate-stderr as_account squish run --rm figures.toml
+    assert_equal "$stderr" ""
+}
+
 @test "slirp4netns missing: the package is named, by doctor and by run" {
     echo 'no program' >plain && chmod 0644 plain
     testbin_file true.toml true

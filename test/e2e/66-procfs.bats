@@ -139,7 +139,7 @@ whole 10000"
 }
 
 @test "the server is killed 100 times under 20 readers: every text is whole" {
-    id=$(create_testbin readers /proc/meminfo 20 15)
+    id=$(create_testbin readers /proc/meminfo 20 900 /tmp/end)
     KEEPER=$(helper_pid squish-keeper)
     killed=0 last=''
     while [ "$killed" -lt 100 ] && [ "$(state_of "$id")" = running ]; do
@@ -148,12 +148,13 @@ whole 10000"
         killed=$((killed + 1))
         sleep 0.05
     done
+    squish exec "$id" touch /tmp/end
     wait_for 60 has_ended "$id"
     run -0 squish logs "$id"
     printf '# killed %s times: %s\n' "$killed" "$output" >&3
     assert_matches "$output" '^reads [0-9]+ longest [0-9.]+ ms$'
     assert_equal "$(squish inspect "$id" | json '[0]["exit"]["code"]')" 0
-    [ "$killed" -ge 50 ]
+    assert_equal "$killed" 100
 }
 
 @test "it is started again where no squishd is, and so is who answers sysinfo" {
@@ -182,12 +183,6 @@ $FIGURES")
 memory = "128M"'
     assert_matches "$output" 'MemTotal: +131072 kB'
 }
-
-@test "where it was asked for and cannot be had, the container does not start" {
-    [ -n "${E2E_ACCOUNT-}" ] || skip "needs the test machine's own account"
-    skip_unless_fuse_can_be_closed
-}
-skip_unless_fuse_can_be_closed() { :; }
 
 @test "the container cannot write to its files, nor look behind them" {
     run in_shell 'echo 1 >/proc/meminfo; echo $?; mkdir /sys/devices/system/cpu/x; echo $?; cat /sys/devices/system/cpu/../../../../proc/1/environ | head -c 1; ls /sys/devices/system/cpu/cpu9999; umount /proc/meminfo; echo $?'

@@ -77,8 +77,9 @@ int cmd_uptimes(const std::vector<std::string>& /*args*/) {
     return 0;
 }
 
-// readers FILE COUNT SECONDS: COUNT processes read FILE again and again; every text has the first line and the number
-// of lines that it had at the beginning. "reads N longest N ms", or the text that is wrong.
+// readers FILE COUNT SECONDS [UNTIL]: COUNT processes read FILE again and again, till the file UNTIL is there; every text
+// has the first line and the number of lines that it had at the beginning. "reads N longest N ms", or the text that is
+// wrong.
 int cmd_readers(const std::vector<std::string>& args) {
     const char* path = args.at(0).c_str();
     std::string sample;
@@ -99,12 +100,13 @@ int cmd_readers(const std::vector<std::string>& args) {
         return 1;
     const int count = std::stoi(args.at(1));
     const auto end = Clock::now() + std::chrono::duration<double>(std::stod(args.at(2)));
+    const char* until = args.size() > 3 ? args[3].c_str() : "";
     for (int i = 0; i < count; ++i) {
         if (fork() != 0)
             continue;
         Tally tally;
         std::string text;
-        while (Clock::now() < end) {
+        while (Clock::now() < end && access(until, F_OK) != 0) {
             const auto begun = Clock::now();
             const bool got = read_whole(path, i % 2 == 0 ? 65536 : 100, text); // some in many small reads
             const int error = errno;

@@ -21,7 +21,7 @@
 //   forks MOST [SECONDS]         forks until it may not, at most so often: "forked N: EAGAIN"; keeps them so long
 //   direct-write FILE BYTES      writes past the page cache (O_DIRECT): "wrote BYTES in N ms"
 //   sysinfo | cpus | uptimes     what a program is told of the machine (machine.cpp)
-//   readers FILE COUNT SECONDS   so many read it again and again; every text must be whole
+//   readers FILE COUNT SECONDS [UNTIL]   so many read it again and again, till the file UNTIL is there; every text must be whole
 //   hoard FILE COUNT SECONDS     opens it so often, reads the rest of each at the end
 //   nibble FILE                  reads it in every odd way
 //   told-sysinfo [lines]              what sysinfo(2) returns, as a number; "lines": once for every line of stdin

@@ -476,6 +476,7 @@ TEST(ExecPlan, BecomesTheCommandWithoutTouchingTheSurroundings) {
                         .work_folder = "/srv",
                         .user = {5, 6},
                         .filter = {},
+                        .affinity = {},
                         .machine = machine()};
     const auto text = plan_text(make_exec(plan, {}));
     EXPECT_THAT(text, HasSubstr("argument 'sh'\nargument '-c'\nargument 'true'\nenvironment A=1\nwork folder /srv\nids "
