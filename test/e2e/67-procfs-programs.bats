@@ -1,5 +1,6 @@
-# What programs that nobody here wrote believe of the machine, in a container with 256 MiB and one CPU: the table of
-# docs/procfs.md is what this file prints, but for the column of the host, which is another machine's.
+# What programs that nobody here wrote believe of the machine, in a container with 256 MiB and one CPU, which are limits
+# where limits can be had, and figures of [procfs] elsewhere: the table of docs/procfs.md is what this file prints either
+# way, but for the column of the host, which is another machine's.
 load helpers
 
 setup_file() {
@@ -14,6 +15,19 @@ setup_file() {
     : >"$PROGRAMS_TABLE"
 }
 
+# [resources], where a container with it starts; else [procfs].
+figures() {
+    if [ ! -e "$PROGRAMS_TABLE.figures" ]; then
+        printf '[resources]\nmemory = "256M"\nswap = "0"\ncpus = 1\n' >"$PROGRAMS_TABLE.figures"
+        if ! in_shell true "$(cat "$PROGRAMS_TABLE.figures")" 2>no-limits; then
+            assert_contains "$(cat no-limits)" "[resources]"
+            printf '[procfs]\nmemory = "256M"\ncpus = 1\n' >"$PROGRAMS_TABLE.figures"
+        fi
+    fi
+    cat "$PROGRAMS_TABLE.figures"
+}
+are_limits() { figures | grep -qxF '[resources]'; }
+
 # The host's own programs, which see nothing else of it.
 inside() { # COMMAND
     local java=''
@@ -24,9 +38,7 @@ root = { path = "$PROGRAMS_ROOT", rootfs = true }
 usr = { path = "/usr", target = "/usr" }
 alternatives = { path = "/etc/alternatives", target = "/etc/alternatives" }
 $java
-[procfs]
-memory = "256M"
-cpus = 1
+$(figures)
 [run]
 command = "/usr/bin/sh"
 args = ['-c', '''$1''']
@@ -89,6 +101,21 @@ row() {
     row java "-Xlog:os: processors" "sched_getaffinity(2)" 1 \
         "java -Xlog:os=trace -version 2>&1 | sed -n 's/.*sched_getaffinity processor count: //p' | head -n 1"
     row java "MaxHeapSize, bytes" "sysinfo(2) (glibc)" 132120576 "java -XX:+PrintFlagsFinal -version 2>/dev/null | awk '\$2 == \"MaxHeapSize\" { print \$4 }'"
+}
+
+@test "a JVM's own log of its container: the limits, or nothing" {
+    command -v java >/dev/null || skip "java is not installed"
+    run -0 inside "java -Xlog:os+container=trace -version 2>&1"
+    if are_limits; then
+        assert_contains "$output" "Memory Limit is: 268435456"
+        assert_contains "$output" "CPU Quota is: 100000"
+        assert_contains "$output" "total physical memory: 268435456"
+        assert_contains "$output" "OSContainer::active_processor_count: 1"
+    else
+        assert_lacks "$output" "Limit is"
+        assert_lacks "$output" "active_processor_count"
+    fi
+    printf '# %s\n' "$(grep -m 3 -E 'Limit is|Quota is|CgroupV|not ' <<<"$output")" >&3
 }
 
 @test "docs/procfs.md has this table" {
