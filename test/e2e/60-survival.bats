@@ -38,7 +38,7 @@ signal = { path = "./signal", target = "/signal" }'
     start_web
     start_waiting --name waiting
     want=$("$E2E_TESTBIN" flood 120000000 | sha256sum)
-    curl -fsS --max-time 60 --limit-rate 40M -o download "http://127.0.0.1:$port/bytes/120000000" 3>&- &
+    curl -fsS --max-time 60 --limit-rate 12M -o download "http://127.0.0.1:$port/bytes/120000000" 3>&- &
     download=$!
     wait_for 10 eval '[ "$(stat -c %s download 2>/dev/null || echo 0)" -gt 5000000 ]'
     kill_helper squishd

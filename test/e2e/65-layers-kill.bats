@@ -36,13 +36,18 @@ victim() {
 no_fetch_process() { ! has_helper squish-fetch; }
 
 kill_at_random_moments() { # WHAT TIMES
-    local pid hits=0 round delay
+    local pid hits=0 round delay begun took
+    # The moments are of as long as it takes here.
+    squish layer rm alpine@3.20.3 >/dev/null 2>&1 || true
+    begun=$(date +%s%3N)
+    squish layer pull alpine@3.20 >pull.out 2>pull.err 3>&- || fail "$(cat pull.err)"
+    took=$(($(date +%s%3N) - begun))
     for ((round = 1; round <= $2; round++)); do
         squish layer rm alpine@3.20.3 >/dev/null 2>&1 || true
         assert_stored
         squish layer pull alpine@3.20 >pull.out 2>pull.err 3>&- &
         first_pull=$!
-        delay=$((RANDOM % 700))
+        delay=$((RANDOM % took))
         sleep "$((delay / 1000)).$(printf '%03d' $((delay % 1000)))"
         pid=$(victim "$1")
         if [ -n "$pid" ] && kill -KILL "$pid" 2>/dev/null; then hits=$((hits + 1)); fi
