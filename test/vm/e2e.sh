@@ -35,6 +35,13 @@ printf '%s' "${BATS_FILTER-}" >"$W/payload/filter"
 printf '%s' "${SQUISH_VM_DRIVER-}" >"$W/payload/driver"
 cat >"$W/payload/run.sh" <<'GUEST'
 set -u
+if [ "$(cat /payload/driver)" = direct ] && [ -z "${E2E_CGROUP-}" ]; then
+    # In a scope that was delegated to the user, and out of its own cgroup, so that controllers can be turned on beneath.
+    exec systemd-run --user --scope --quiet --collect --unit=e2e -p Delegate=yes sh -c '
+        E2E_CGROUP=/sys/fs/cgroup$(sed -n "s/^0:://p" /proc/self/cgroup)
+        export E2E_CGROUP
+        mkdir "$E2E_CGROUP/tests" && echo $$ >"$E2E_CGROUP/tests/cgroup.procs" && exec bash /payload/run.sh'
+fi
 export LC_ALL=C.UTF-8 E2E_STAGE=$HOME/e2e E2E_PREFIX=/payload/prefix E2E_ACCOUNT=tester
 mkdir -p "$E2E_STAGE/w"
 cp -R /payload/test "$E2E_STAGE/test"
@@ -43,8 +50,9 @@ export E2E_SDKS=$E2E_STAGE/test/sdks E2E_SDK_WORK=$E2E_STAGE/w/sdks E2E_SDK_ENV=
 [ ! -d /payload/alpine-mirror ] || E2E_ALPINE_MIRROR=/payload/alpine-mirror
 export TMPDIR=$E2E_STAGE/w BATS_TEST_TIMEOUT=3000 SQUISH_TESTS_MUST_RUN=
 if [ -s /payload/driver ]; then
+    limits="[limits]\\\\ndriver = \"$(cat /payload/driver)\"${E2E_CGROUP:+\\\\ncgroup = \"$E2E_CGROUP\"}\\\\n"
     # Every file has a configuration folder of its own, made by the helpers.
-    sed -i "s|^    mkdir -p \"\$XDG_DATA_HOME\" \"\$XDG_CONFIG_HOME\"\$|&/squish\\n    printf '[limits]\\\\ndriver = \"$(cat /payload/driver)\"\\\\n' >\"\$XDG_CONFIG_HOME/squish/squishd.toml\"|" \
+    sed -i "s|^    mkdir -p \"\$XDG_DATA_HOME\" \"\$XDG_CONFIG_HOME\"\$|&/squish\\n    printf '$limits' >\"\$XDG_CONFIG_HOME/squish/squishd.toml\"|" \
         "$E2E_STAGE/test/e2e/helpers.bash"
 fi
 cd "$E2E_STAGE/test/e2e" || exit 1
