@@ -38,10 +38,10 @@ std::optional<std::string> KeptFile::read(int folder, const char* name) {
     if (!looked_) {
         auto opened = os::open_beneath(folder, name, O_RDONLY | O_NONBLOCK | O_NOCTTY,
                                        RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
-        if (opened)
-            fd_ = *std::move(opened);
         // A shortage of descriptors passes.
         looked_ = opened || (opened.error().sys_errno != EMFILE && opened.error().sys_errno != ENFILE);
+        if (opened)
+            fd_ = *std::move(opened);
     }
     return fd_ ? read_from_start(fd_.get()) : std::nullopt;
 }

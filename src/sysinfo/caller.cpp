@@ -36,8 +36,9 @@ struct Range {
 
 // "7ffd1000-7ffd3000 rw-p 00000000 00:00 0    [stack]": range, rights, offset, device, inode (proc(5)).
 bool parse_range(std::string_view line, Range& range) {
-    const auto* const stop = line.data() + line.size();
-    const auto [dash, first] = std::from_chars(line.data(), stop, range.begin, 16);
+    const auto* const start = line.data();
+    const auto* const stop = start + line.size();
+    const auto [dash, first] = std::from_chars(start, stop, range.begin, 16);
     if (first != std::errc() || dash == stop || *dash != '-')
         return false;
     const auto [space, second] = std::from_chars(dash + 1, stop, range.end, 16);

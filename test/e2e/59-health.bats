@@ -34,7 +34,7 @@ checks_of() { squish events --json --no-follow | grep -c '"health"'; }
 
 @test "failures within start_period do not count" {
     create_watched slow 'retries = 1
-start_period = "2s"' 'touch /tmp/ill; while :; do sleep 1; done' >id
+start_period = "8s"' 'touch /tmp/ill; while :; do sleep 1; done' >id
     wait_for 10 eval '[ "$(health_of slow last_code)" = 3 ]'
     assert_equal "$(health_of slow)" starting
     wait_for 20 is_health slow unhealthy

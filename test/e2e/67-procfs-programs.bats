@@ -21,6 +21,7 @@ figures() {
         printf '[resources]\nmemory = "256M"\nswap = "0"\ncpus = 1\n' >"$PROGRAMS_TABLE.figures"
         if ! in_shell true "$(cat "$PROGRAMS_TABLE.figures")" 2>no-limits; then
             assert_contains "$(cat no-limits)" "[resources]"
+            printf '# figures, for lack of limits: %s\n' "$(cat no-limits)" >&3
             printf '[procfs]\nmemory = "256M"\ncpus = 1\n' >"$PROGRAMS_TABLE.figures"
         fi
     fi
@@ -115,7 +116,7 @@ row() {
         assert_lacks "$output" "Limit is"
         assert_lacks "$output" "active_processor_count"
     fi
-    printf '# %s\n' "$(grep -m 3 -E 'Limit is|Quota is|CgroupV|not ' <<<"$output")" >&3
+    printf '# %s: %s\n' "$(figures | head -n 1)" "$(grep -m 1 -E 'Memory Limit is|not ' <<<"$output")" >&3
 }
 
 @test "docs/procfs.md has this table" {

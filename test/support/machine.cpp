@@ -77,9 +77,9 @@ int cmd_uptimes(const std::vector<std::string>& /*args*/) {
     return 0;
 }
 
-// readers FILE COUNT SECONDS [UNTIL]: COUNT processes read FILE again and again, till the file UNTIL is there; every text
-// has the first line and the number of lines that it had at the beginning. "reads N longest N ms", or the text that is
-// wrong.
+// readers FILE COUNT SECONDS [UNTIL]: COUNT processes read FILE again and again, till the file UNTIL is there; every
+// text has the first line and the number of lines that it had at the beginning. "reads N longest N ms", or the text
+// that is wrong.
 int cmd_readers(const std::vector<std::string>& args) {
     const char* path = args.at(0).c_str();
     std::string sample;

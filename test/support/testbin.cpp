@@ -17,15 +17,15 @@
 //   call NAME…                   makes these system calls, one in each child: "NAME ok", "NAME ERRNO", "NAME signal N"
 //   orphans N                    leaves N children behind to be reaped by init, then ends
 //   memory BYTES [SECONDS]       touches that much memory, and keeps it so long
+//   huge BYTES                   touches so much in pages of 2 MiB
 //   burn SECONDS                 uses a CPU
 //   forks MOST [SECONDS]         forks until it may not, at most so often: "forked N: EAGAIN"; keeps them so long
 //   direct-write FILE BYTES      writes past the page cache (O_DIRECT): "wrote BYTES in N ms"
 //   sysinfo | cpus | uptimes     what a program is told of the machine (machine.cpp)
-//   readers FILE COUNT SECONDS [UNTIL]   so many read it again and again, till the file UNTIL is there; every text must be whole
-//   hoard FILE COUNT SECONDS     opens it so often, reads the rest of each at the end
-//   nibble FILE                  reads it in every odd way
-//   told-sysinfo [lines]              what sysinfo(2) returns, as a number; "lines": once for every line of stdin
-//   exit-if FILE N               exits with N where FILE is there, else with 0
+//   readers FILE COUNT SECONDS [UNTIL]   so many read it again and again, till the file UNTIL is there: whole texts
+//   only hoard FILE COUNT SECONDS     opens it so often, reads the rest of each at the end nibble FILE reads it in
+//   every odd way told-sysinfo [lines]              what sysinfo(2) returns, as a number; "lines": once for every line
+//   of stdin exit-if FILE N               exits with N where FILE is there, else with 0
 #include "attacks.h"
 #include "machine.h"
 
@@ -41,6 +41,7 @@
 #include <fcntl.h>
 #include <linux/io_uring.h>
 #include <linux/keyctl.h>
+#include <linux/mman.h>
 #include <linux/netlink.h>
 #include <map>
 #include <memory>
@@ -48,6 +49,7 @@
 #include <sched.h>
 #include <string>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -538,6 +540,19 @@ int cmd_memory(const Args& args) {
     return 0;
 }
 
+int cmd_huge(const Args& args) {
+    constexpr std::size_t kHuge = 2 << 20;
+    const std::size_t size = std::stoull(args.at(0));
+    void* const block =
+        mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_HUGE_2MB, -1, 0);
+    if (block == MAP_FAILED)
+        return complain("mmap");
+    for (std::size_t i = 0; i < size; i += kHuge)
+        static_cast<volatile char*>(block)[i] = 1;
+    std::puts("touched");
+    return 0;
+}
+
 int cmd_forks(const Args& args) {
     std::vector<pid_t> children;
     const auto most = std::stoul(args.at(0));
@@ -627,6 +642,7 @@ const std::map<std::string, int (*)(const Args&)> kCommands = {
     {"keyring", cmd_keyring},
     {"orphans", cmd_orphans},
     {"memory", cmd_memory},
+    {"huge", cmd_huge},
     {"forks", cmd_forks},
     {"direct-write", cmd_direct_write},
     {"exit-if", cmd_exit_if},

@@ -31,7 +31,7 @@ timeout -k 5 "${VM_TIMEOUT:-900}" nice -n "${VM_NICE:-10}" qemu-system-x86_64 \
     -kernel "$image/vmlinuz" \
     -append "root=/dev/nvme0n1 rootfstype=ext4 rw console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off tsc=reliable \
 systemd.show_status=0 systemd.machine_id=0123456789abcdef0123456789abcdef psi=1 audit=0 nowatchdog \
-rcupdate.rcu_expedited=1 random.trust_cpu=on no_timer_check ${VM_APPEND-}" \
+rcupdate.rcu_expedited=1 random.trust_cpu=on no_timer_check hugepages=8 ${VM_APPEND-}" \
     -drive if=none,id=root,file="$image/root.img",format=raw,snapshot=on,file.locking=off \
     -drive if=none,id=payload,file="$results/payload.img",format=raw,readonly=on \
     -device nvme,id=disks,serial=vm -device nvme-ns,bus=disks,drive=root,nsid=1 -device nvme-ns,bus=disks,drive=payload,nsid=2 \

@@ -1,0 +1,1 @@
+// Nothing: the target only owns the precompiled headers (CMakeLists.txt).
