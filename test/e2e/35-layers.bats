@@ -168,7 +168,7 @@ ro"
     done
     # The copies had the same bytes: they are stored once.
     assert_equal "$(squish layer ls -q | wc -l)" 6
-    run -0 squish layer verify
+    run -0 --separate-stderr squish layer verify
     assert_equal "$(grep -c ': ok$' <<<"$output")" 6
 }
 
@@ -270,7 +270,7 @@ t = { path = './ids.tar', target = '/t' }"
 f1000 1000:1000 600
 f33 33:33 600
 f65534 65534:65534 600"
-    run -0 squish layer verify
+    run -0 --separate-stderr squish layer verify
     # On the host nobody else gets at them.
     assert_equal "$(stat -c %a "$STORE")" 700
 }

@@ -157,7 +157,7 @@ alpine = '$version'"
     other=$WEB
     fresh_store
     use_mirrors "$other"
-    assert_refused
+    assert_refused 60
     assert_contains "$stderr" "$other"
     start_web "$MIRROR"
     fresh_store
@@ -213,7 +213,7 @@ alpine = '$version'"
             status=0
             began=$SECONDS
             squish layer pull alpine@3.20 >"out$n" 2>"err$n" || status=$?
-            squish layer verify >>"out$n" 2>&1 || status=99
+            squish layer verify >>"out$n" 2>"verify$n" || status=99
             use_mirrors "${mirrors[n]}"
             export XDG_DATA_HOME=$DIR/e$n
             squish daemon stop
