@@ -147,6 +147,8 @@ std::optional<std::string> path_of(Place place) {
         else
             path += c;
     }
+    if (std::any_of(numbers.begin() + count, numbers.end(), [](Place number) { return number != 0; }))
+        return std::nullopt; // one path, one place
     return path;
 }
 

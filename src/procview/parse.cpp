@@ -105,8 +105,12 @@ std::vector<pid_t> parse_namespace_ids(std::string_view status) {
         auto line = take_line(status);
         if (take_word(line) != "NSpid:")
             continue;
-        for (auto word = take_word(line); !word.empty() && ids.size() < kMaxNamespaces; word = take_word(line))
-            ids.push_back(id(word));
+        while (ids.size() < kMaxNamespaces) {
+            const auto one = id(take_word(line));
+            if (one <= 0) // the end of the line, or of what makes sense
+                break;
+            ids.push_back(one);
+        }
         break;
     }
     return ids;

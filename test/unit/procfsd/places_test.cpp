@@ -55,10 +55,12 @@ TEST(Places, NumbersInPathsAreWrittenInOneWay) {
 
 TEST(Places, AnyNumberIsAPathOrNothing) {
     std::minstd_rand random(3);
-    for (int i = 0; i < 100'000; ++i)
-        if (const auto path = path_of(static_cast<Place>(random()) & 0xffffff)) {
-            EXPECT_TRUE(place_of(*path)) << *path;
+    for (int i = 0; i < 100'000; ++i) {
+        const auto place = static_cast<Place>(random()) & 0xffffff;
+        if (const auto path = path_of(place)) {
+            EXPECT_EQ(place_of(*path), place) << *path;
         }
+    }
 }
 
 } // namespace

@@ -36,6 +36,7 @@ TEST(ParseStatm, SharedPagesAreNeverMoreThanThoseThatAreResident) {
 TEST(ParseIds, OfEachNamespaceFromTheOutermostOn) {
     EXPECT_THAT(parse_namespace_ids("Name:\tx\nNSpid:\t4711\t12\t1\nNSpgid:\t5\n"), testing::ElementsAre(4711, 12, 1));
     EXPECT_THAT(parse_namespace_ids("Name:\tx\n"), testing::IsEmpty());
+    EXPECT_THAT(parse_namespace_ids("NSpid:\t4711\t1x,\t1\n"), testing::ElementsAre(4711)); // torn
 }
 
 TEST(ParseIds, AreNumbersAboveZeroAndNoMoreThanAskedFor) {
