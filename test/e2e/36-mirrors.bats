@@ -231,6 +231,6 @@ alpine = '$version'"
 $DIGEST: ok"
         [ "$alone" -ne 0 ] || fail "${faults[n]}: alone it was pulled: $(cat "alone$n")"
         assert_contains "$(cat "alone$n")" "${mirrors[n]}"
-        [ "$seconds" -le 80 ] || fail "${faults[n]}: $seconds s"
+        [ "$seconds" -le 160 ] || fail "${faults[n]}: $seconds s"
     done
 }
