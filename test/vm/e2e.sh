@@ -49,6 +49,7 @@ export E2E_TESTBIN=$E2E_STAGE/test/testbin E2E_TESTWEB=$E2E_STAGE/test/testweb E
 export E2E_SDKS=$E2E_STAGE/test/sdks E2E_SDK_WORK=$E2E_STAGE/w/sdks E2E_SDK_ENV='' E2E_ALPINE_MIRROR=''
 [ ! -d /payload/alpine-mirror ] || E2E_ALPINE_MIRROR=/payload/alpine-mirror
 export TMPDIR=$E2E_STAGE/w BATS_TEST_TIMEOUT=3000 SQUISH_TESTS_MUST_RUN=
+export E2E_SLOWNESS=10 # what the bounds of the tests are stretched by
 if [ -s /payload/driver ]; then
     limits="[limits]\\\\ndriver = \"$(cat /payload/driver)\"${E2E_CGROUP:+\\\\ncgroup = \"$E2E_CGROUP\"}\\\\n"
     # Every file has a configuration folder of its own, made by the helpers.

@@ -1,6 +1,7 @@
 // A process has one watchdog: each case is a child.
 #include "procfsd/watchdog.h"
 
+#include <chrono>
 #include <csignal>
 #include <functional>
 #include <gtest/gtest.h>
@@ -27,6 +28,12 @@ int status_of(const std::function<void(Watchdog&)>& body) {
     return status;
 }
 
+void expect_killed(const std::function<void(Watchdog&)>& body) {
+    const int status = status_of(body);
+    ASSERT_TRUE(WIFSIGNALED(status)) << status;
+    EXPECT_EQ(WTERMSIG(status), SIGKILL);
+}
+
 // Longer than any request may take.
 constexpr auto kLong = std::chrono::seconds(Watchdog::kDeadlineSeconds + 2);
 
@@ -36,16 +43,14 @@ void sleep_through_signals(std::chrono::steady_clock::duration time) {
 }
 
 TEST(Watchdog, ARequestThatHangsEndsTheProcess) {
-    const int status = status_of([](Watchdog& watchdog) {
+    expect_killed([](Watchdog& watchdog) {
         watchdog.request_begins();
         sleep_through_signals(2 * kLong);
     });
-    ASSERT_TRUE(WIFSIGNALED(status)) << status;
-    EXPECT_EQ(WTERMSIG(status), SIGKILL);
 }
 
 TEST(Watchdog, TheLastOfManyMayNotHangEither) {
-    const int status = status_of([](Watchdog& watchdog) {
+    expect_killed([](Watchdog& watchdog) {
         for (int i = 0; i < 20; ++i) {
             watchdog.request_begins();
             sleep_through_signals(10ms);
@@ -54,8 +59,6 @@ TEST(Watchdog, TheLastOfManyMayNotHangEither) {
         watchdog.request_begins();
         sleep_through_signals(2 * kLong);
     });
-    ASSERT_TRUE(WIFSIGNALED(status)) << status;
-    EXPECT_EQ(WTERMSIG(status), SIGKILL);
 }
 
 TEST(Watchdog, ManyRequestsOneAfterAnotherAreNoHarm) {
